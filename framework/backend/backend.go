@@ -243,12 +243,15 @@ type Pulse struct {
 	Paused   bool
 	Canceled []*Delivery   // held deliveries whose job was cancelled: end them, settle Canceled
 	Ghosts   []*Delivery   // deliveries of a Take whose reply was lost: run them
-	Reaped   int           // dead incarnations whose jobs this beat put back
+	Reaped   int           // dead incarnations from whom this beat put jobs back
 	Suspects int           // suspects waiting
 	Workers  int           // incarnations alive, this one included
 	Waiting  int           // ready + arrivals, after this beat
 	Promoter bool          // this incarnation is the one to promote due jobs
 	NextDue  time.Duration // until the next scheduled or retry job is due; negative = none
+	// Trouble is what kept the beat from looking after anything but the lease (a
+	// slot that is moving, a key of a wrong type). The lease is renewed all the same.
+	Trouble error
 }
 
 // State is where a job lies.

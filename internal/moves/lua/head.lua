@@ -1,0 +1,21 @@
+-- head: an entry's first three members, read and rewritten by string alone: {"id":"…","n":1,"s":0,…
+-- A payload never passes through cjson (it loses integers over 14 digits and turns [] into {}).
+
+-- id, n, s and where the rest begins; nil when the entry is not canonical.
+local function head(entry)
+  local id, n, s, rest = string.match(entry, '^{"id":"([0-9A-HJKMNP-TV-Z]+)","n":(%d+),"s":(%d+)()[,}]')
+  if id and #id == 26 and #n < 16 and #s < 16 then return id, tonumber(n), tonumber(s), rest end
+end
+
+-- The entry under another head. Members in more stand first in the rest, so they win over later ones of the same name.
+local function with_head(id, n, s, more, rest)
+  return '{"id":"' .. id .. '","n":' .. int(n) .. ',"s":' .. int(s) .. more .. rest
+end
+
+-- The entry as it goes back to the line, one delivery later and with so many stalls more, and how many stalls it has.
+-- What is not canonical (somebody wrote into the hand) goes back as it is: take sorts it out.
+local function put_back(entry, stalls)
+  local id, n, s, rest = head(entry)
+  if not id then return entry, 0 end
+  return with_head(id, n + 1, s + stalls, '', string.sub(entry, rest)), s + stalls
+end
