@@ -38,16 +38,9 @@ type Envelope struct {
 
 	Reason string // of a dead job: failed, stalled, unreadable, rejected
 	Ended  time.Time
-	Errors []Error // newest last, at most MaxErrors
+	Errors []Error // newest last; see AddError
 
 	Extra []Member // members that this version does not know, kept in their order
-}
-
-// Error is one entry of a job's error history.
-type Error struct {
-	At      time.Time
-	Attempt int
-	Message string
 }
 
 // Member is a member of an entry that is carried along unread.
@@ -55,6 +48,3 @@ type Member struct {
 	Name string
 	Raw  json.RawMessage
 }
-
-// MaxErrors is how many errors an envelope keeps: the first and the newest.
-const MaxErrors = 10
