@@ -1,6 +1,7 @@
 package moves
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -38,8 +39,8 @@ func Parked(s backend.Settlement, now time.Time) []byte {
 		e.Attempt++
 	}
 	if s.Error != "" && s.Verdict != backend.Snooze {
-		e.Errors = append([]wire.Error(nil), e.Errors...)
-		e.AddError(wire.Error{At: now, Attempt: e.Attempt, Message: s.Error})
+		e.Errors = slices.Clone(e.Errors) // the delivery keeps its own
+		e.AddError(now, e.Attempt, s.Error)
 	}
 	if s.Verdict == backend.Dead {
 		e.Reason, e.Ended = s.Reason, now
