@@ -14,6 +14,7 @@ type Delivery struct {
 	MaxAttempts int               // failures allowed; the job is dead after the last
 	Fence       int64             // grows with every delivery of the job: pass it to the resource that you write to
 	EnqueuedAt  time.Time         // when the producer enqueued it, by the producer's clock
+	Timeout     time.Duration     // of this run; 0 = none
 	Headers     map[string]string // as enqueued; don't write to it
 	ContentType string            // "" = application/json
 	Payload     []byte            // raw
