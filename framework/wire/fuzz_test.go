@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -32,6 +33,9 @@ var seeds = []string{
 func seed(f *testing.F) {
 	for _, s := range seeds {
 		f.Add([]byte(s))
+	}
+	for _, depth := range []int{MaxDepth - 1, MaxDepth, MaxDepth + 1, 9999, 10000} { // the last is too deep for encoding/json
+		f.Add([]byte(`{"kind":"k","payload":` + strings.Repeat("[", depth) + strings.Repeat("]", depth) + `}`))
 	}
 }
 
