@@ -73,6 +73,9 @@ func (w *Waiter) Do(ctx context.Context, d time.Duration, build func(d time.Dura
 		return nil, ErrBusy
 	}
 	defer w.busy.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	l, err := w.connect(ctx)
 	if err != nil {
 		return nil, w.failed(ctx, err)

@@ -14,17 +14,18 @@ const (
 	headerPrefix = jobPrefix + "HEADER_"
 )
 
-// baseEnv is what every process gets: the worker's environment without the
-// traces of a job that the worker itself may run in, the configured variables,
-// and the way to Redis.
+// baseEnv is what every process gets: the worker's environment without what it
+// says of Redis and of a job that the worker itself may run in, the configured
+// variables, and the way to Redis as the worker resolved it.
 func baseEnv(worker []string, extra map[string]string, cfg framework.Config) []string {
 	env := slices.DeleteFunc(slices.Clone(worker), func(kv string) bool {
-		return strings.HasPrefix(kv, jobPrefix)
+		return strings.HasPrefix(kv, jobPrefix) || strings.HasPrefix(kv, "COLONY_REDIS_")
 	})
 	for _, k := range sortedKeys(extra) {
 		env = append(env, k+"="+extra[k])
 	}
-	return append(env, redisEnv(cfg)...)
+	env = append(env, cfg.Redis.Environ()...)
+	return append(env, "COLONY_NAMESPACE="+cfg.Namespace)
 }
 
 // jobEnv adds what differs from job to job. A header that no environment can
@@ -68,9 +69,4 @@ func sortedKeys(m map[string]string) []string {
 	}
 	slices.Sort(keys)
 	return keys
-}
-
-// redisEnv is the way to Redis as the worker resolved it.
-func redisEnv(cfg framework.Config) []string {
-	return []string{"COLONY_REDIS_URL=" + cfg.Redis.URL, "COLONY_NAMESPACE=" + cfg.Namespace}
 }
