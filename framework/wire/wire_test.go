@@ -172,7 +172,7 @@ func TestValidateLimits(t *testing.T) {
 		"white space only":   {Envelope{Kind: "k", Payload: []byte("  ")}, "payload: is not valid JSON"},
 		"two values":         {Envelope{Kind: "k", Payload: []byte(`1,"kind":"x"`)}, "payload: is not valid JSON"},
 		"deep":               {Envelope{Kind: "k", Payload: []byte(deep)}, ""},
-		"too deep":           {Envelope{Kind: "k", Payload: []byte("[" + deep + "]")}, "payload: is nested deeper than 1000"},
+		"too deep":           {Envelope{Kind: "k", Payload: []byte("[" + deep + "]")}, "payload: is nested deeper than 512"},
 		"large":              {Envelope{Kind: "k", ContentType: "a/b", Payload: make([]byte, MaxPayload)}, ""},
 		"too large":          {Envelope{Kind: "k", ContentType: "a/b", Payload: make([]byte, MaxPayload+1)}, "payload: at most 16777216 bytes"},
 		"much in headers":    {Envelope{Kind: "k", Headers: map[string]string{"a": strings.Repeat("x", MaxHeaderBytes-1)}}, ""},
