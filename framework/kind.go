@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"time"
-	"unicode/utf8"
 
 	"github.com/colonyq/colony/framework/backend"
 	"github.com/colonyq/colony/framework/wire"
@@ -20,15 +18,9 @@ const DefaultQueue = "default"
 // OctetStream is the content type of a []byte payload that names none.
 const OctetStream = "application/octet-stream"
 
-var validName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
-
-// CheckName says what is wrong with the name of a queue, kind or plugin.
-func CheckName(name string) error {
-	if validName.MatchString(name) {
-		return nil
-	}
-	return fmt.Errorf("%q is not a name: 1 to 128 of A-Z a-z 0-9 _ . - and not . or - first", name)
-}
+// CheckName says what is wrong with the name of a queue, kind or plugin: 1 to 128
+// of A-Z a-z 0-9 _ . - and neither . nor - first.
+func CheckName(name string) error { return wire.ValidName(name) }
 
 // Kind is a sort of job with payloads of type T. It is a value: define it once,
 // next to the payload's type, and share it between producers and workers.
@@ -52,11 +44,16 @@ func DefineKind[T any](name string, opts ...JobOption) Kind[T] {
 // Name is the kind's name.
 func (k Kind[T]) Name() string { return k.name }
 
+func (k Kind[T]) defaults() NewJob {
+	j := NewJob{kind: k.name}
+	j.apply(k.opts)
+	return j
+}
+
 // New is a job of this kind, to be enqueued with others. What is wrong with the
 // payload or the options is an error when it is enqueued.
 func (k Kind[T]) New(payload T, opts ...JobOption) NewJob {
-	j := NewJob{kind: k.name}
-	j.apply(k.opts)
+	j := k.defaults()
 	j.apply(opts)
 	j.encode(payload)
 	return j
@@ -123,12 +120,8 @@ type NewJob struct {
 
 // NewRaw is a job whose payload is bytes already; see EnqueueRaw.
 func NewRaw(kind string, payload []byte, opts ...JobOption) NewJob {
-	j := NewJob{kind: kind}
-	if err := CheckName(kind); err != nil {
-		j.fail("kind: %w", err)
-	}
+	j := NewJob{kind: kind, payload: payload}
 	j.apply(opts)
-	j.setBytes(payload)
 	return j
 }
 
@@ -146,8 +139,11 @@ func (j NewJob) Queue() string {
 // Payload is the encoded payload. Don't write to it.
 func (j NewJob) Payload() []byte { return j.payload }
 
-// Err is what is wrong with the job, or nil.
-func (j NewJob) Err() error { return j.err }
+// Err is everything that is wrong with the job, joined, or nil.
+func (j NewJob) Err() error {
+	b := j.backendJob()
+	return errors.Join(j.err, b.Envelope.Validate())
+}
 
 func (j *NewJob) fail(format string, args ...any) {
 	j.err = errors.Join(j.err, fmt.Errorf(format, args...))
@@ -159,20 +155,14 @@ func (j *NewJob) apply(opts []JobOption) {
 	}
 }
 
-func (j *NewJob) isJSON() bool { return j.contentType == "" || j.contentType == wire.JSON }
-
-func (j *NewJob) setBytes(b []byte) {
-	if j.payload = b; j.isJSON() && len(b) > 0 && !json.Valid(b) {
-		j.fail("payload: not JSON: encode it, or name its content type")
-	}
-}
+func (j NewJob) isJSON() bool { return j.contentType == "" || j.contentType == wire.JSON }
 
 func (j *NewJob) encode(payload any) {
 	if b, ok := payload.([]byte); ok {
 		if j.contentType == "" {
 			j.contentType = OctetStream
 		}
-		j.setBytes(b)
+		j.payload = b
 		return
 	}
 	if !j.isJSON() {
@@ -186,7 +176,7 @@ func (j *NewJob) encode(payload any) {
 	j.payload = b
 }
 
-func (j *NewJob) backendJob() backend.Job {
+func (j NewJob) backendJob() backend.Job {
 	contentType := j.contentType
 	if j.isJSON() {
 		contentType = ""
@@ -263,12 +253,7 @@ func Headers(h map[string]string) JobOption {
 		if merged == nil {
 			merged = make(map[string]string, len(h))
 		}
-		for k, v := range h {
-			if k == "" || !utf8.ValidString(k) || !utf8.ValidString(v) {
-				j.fail("header %q: key and value must be UTF-8, and the key not empty", k)
-			}
-			merged[k] = v
-		}
+		maps.Copy(merged, h)
 		j.headers = merged
 	}
 }
@@ -276,10 +261,5 @@ func Headers(h map[string]string) JobOption {
 // ContentType says what a payload of bytes is. application/json means that they
 // stand in the job as JSON; it is what NewRaw takes them for by default.
 func ContentType(t string) JobOption {
-	return func(j *NewJob) {
-		if !utf8.ValidString(t) {
-			j.fail("content type: must be UTF-8")
-		}
-		j.contentType = t
-	}
+	return func(j *NewJob) { j.contentType = t }
 }

@@ -1,0 +1,56 @@
+package framework
+
+import (
+	"context"
+	"runtime/debug"
+)
+
+// Execute runs one delivery through a handler as a worker does and says what
+// becomes of it: it ends the context after d.Timeout, turns a panic or a
+// runtime.Goexit into a failure, and reads the verdict off the table of the
+// package comment. It returns when the handler has returned, however long that
+// takes after the context has ended.
+//
+// It is what a worker calls, and what frameworktest and tests of handlers and
+// middleware call; it touches no Redis.
+func Execute(ctx context.Context, h Handler, d *Delivery) Outcome { return execute(ctx, h, d, nil) }
+
+// execute calls late, once and if it is not nil, when the run's context ends
+// before the handler returns; the handler's own goroutine goes on meanwhile.
+func execute(ctx context.Context, h Handler, d *Delivery, late func(run context.Context, done <-chan struct{})) Outcome {
+	run := ctx
+	if d.Timeout > 0 {
+		var cancel context.CancelFunc
+		run, cancel = context.WithTimeoutCause(ctx, d.Timeout, ErrTimeout)
+		defer cancel()
+	}
+	r := &running{done: make(chan struct{})}
+	go r.call(run, h, d)
+	select {
+	case <-r.done:
+	case <-run.Done():
+		if late != nil {
+			late(run, r.done)
+		}
+		<-r.done
+	}
+	return judge(r.err, causeOf(ctx, run), d.Attempt-1, d.MaxAttempts)
+}
+
+// running is a handler at work. It has a goroutine of its own, because Goexit
+// ends the goroutine that it is called on; execute waits for it.
+type running struct {
+	err  error
+	done chan struct{}
+}
+
+func (r *running) call(ctx context.Context, h Handler, d *Delivery) {
+	r.err = errGoexit // stands if h never returns
+	defer close(r.done)
+	defer func() {
+		if v := recover(); v != nil {
+			r.err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	r.err = h(ctx, d)
+}
