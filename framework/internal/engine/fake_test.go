@@ -35,7 +35,7 @@ type server struct {
 	ended     map[string][]backend.Settlement // by job
 	takes     []int                           // sizes wanted
 	aloneHeld [][]string                      // what all fakes held when a Take alone came
-	pulse     func(*backend.Pulse)
+	wrap      func(backend.Queue) backend.Queue
 
 	before map[string]func(context.Context) error // may hang, delay, or fail instead of the call
 	after  map[string]func(context.Context) error // an error here is a lost reply
@@ -110,7 +110,11 @@ func (s *server) open() backend.Queue {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.opened++
-	return &fake{s: s, inc: s.opened, known: make(map[string]bool), seen: make(map[string]bool)}
+	q := backend.Queue(&fake{s: s, inc: s.opened, known: make(map[string]bool), seen: make(map[string]bool)})
+	if s.wrap != nil {
+		q = s.wrap(q)
+	}
+	return q
 }
 
 // call counts an operation and runs its faults around do.
@@ -167,10 +171,11 @@ func (s *server) expire() {
 }
 
 type fake struct {
-	s     *server
-	inc   int
-	known map[string]bool // handed to the engine, under s.mu
-	seen  map[string]bool // in the hand and not known at the last beat
+	s      *server
+	inc    int
+	joined bool
+	known  map[string]bool // handed to the engine, under s.mu
+	seen   map[string]bool // in the hand and not known at the last beat
 }
 
 var errDown = errors.New("connection refused")
@@ -311,9 +316,10 @@ func (f *fake) apply(x backend.Settlement) backend.Outcome {
 func (f *fake) Beat(ctx context.Context) (p backend.Pulse, err error) {
 	s := f.s
 	err = s.call(ctx, "beat", func() error {
-		if _, joined := s.hands[f.inc]; joined && !s.alive(f.inc) || !joined && f.inc < s.opened {
+		if f.joined && !s.alive(f.inc) {
 			return fmt.Errorf("beat: %w", backend.ErrLost)
-		} else if !joined {
+		} else if !f.joined {
+			f.joined = true
 			s.hands[f.inc] = make(map[string]*entry)
 		}
 		s.leases[f.inc] = time.Now().Add(s.lease)
@@ -332,9 +338,6 @@ func (f *fake) Beat(ctx context.Context) (p backend.Pulse, err error) {
 				f.known[k] = true
 			}
 			f.seen[k] = true
-		}
-		if s.pulse != nil {
-			s.pulse(&p)
 		}
 		s.tell()
 		return nil
