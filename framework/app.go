@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/colonyq/colony/framework/backend"
 	"github.com/colonyq/colony/framework/redisclient"
 )
 
@@ -80,6 +81,9 @@ func (a *App) Enqueue(ctx context.Context, jobs ...NewJob) (ids []string, err er
 
 // Stats counts what lies in every known queue and what became of its jobs.
 func (a *App) Stats(ctx context.Context) (map[string]Counts, error) { return a.producer.Stats(ctx) }
+
+// Inspect looks at one queue: what lies in it, by state.
+func (a *App) Inspect(queue string) backend.Inspector { return a.producer.Inspect(queue) }
 
 // Close sends what was enqueued and not sent yet, cleans the plugins up and
 // closes the connections that the App opened; the caller's client stays open.

@@ -17,7 +17,7 @@ func Execute(ctx context.Context, h Handler, d *Delivery) Outcome { return execu
 
 // execute calls late, once and if it is not nil, when the run's context ends
 // before the handler returns; the handler's own goroutine goes on meanwhile.
-func execute(ctx context.Context, h Handler, d *Delivery, late func(run context.Context, done <-chan struct{})) Outcome {
+func execute(ctx context.Context, h Handler, d *Delivery, late func(run context.Context, d *Delivery, done <-chan struct{})) Outcome {
 	run := ctx
 	if d.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -30,7 +30,7 @@ func execute(ctx context.Context, h Handler, d *Delivery, late func(run context.
 	case <-r.done:
 	case <-run.Done():
 		if late != nil {
-			late(run, r.done)
+			late(run, d, r.done)
 		}
 		<-r.done
 	}

@@ -145,6 +145,22 @@ func (j NewJob) Err() error {
 	return errors.Join(j.err, b.Envelope.Validate())
 }
 
+// Delivery is what a worker makes of the job in its first run: for tests of
+// handlers, with Execute. The error is Err's.
+func (j NewJob) Delivery() (*Delivery, error) {
+	if err := j.Err(); err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	b := j.backendJob().Envelope
+	b.ID, b.N = wire.NewID(now), 1
+	b, err := wire.Parse(b.Append(nil))
+	if err != nil {
+		return nil, err
+	}
+	return newDelivery(&backend.Delivery{Envelope: b, Queue: j.Queue()}, entry{}), nil
+}
+
 func (j *NewJob) fail(format string, args ...any) {
 	j.err = errors.Join(j.err, fmt.Errorf(format, args...))
 }

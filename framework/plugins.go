@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.opentelemetry.io/otel"
+
+	"github.com/colonyq/colony/framework/internal/strictyaml"
 )
 
 // scope is the instrumentation scope of what Colony and its plugins trace and measure.
@@ -89,7 +91,7 @@ func (p *plugins) unknown(name string) error {
 		return fmt.Errorf("no plugin %q: this program has none; import one for its side effect (import _ \"…/plugins/%s\")", name, name)
 	}
 	hint := "it has " + strings.Join(known, ", ")
-	if near := nearest(name, known); near != "" {
+	if near := strictyaml.Nearest(name, known); near != "" {
 		hint = fmt.Sprintf("did you mean %s?", near)
 	}
 	return fmt.Errorf("no plugin %q in this program: %s (a plugin is added by a blank import, import _ \"…/plugins/NAME\")", name, hint)

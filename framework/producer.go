@@ -172,3 +172,6 @@ func (p *Producer) Close(ctx context.Context) error {
 func (p *Producer) Stats(ctx context.Context) (map[string]Counts, error) {
 	return stats(ctx, p.client, p.cfg)
 }
+
+// Inspect looks at one queue: what lies in it, by state.
+func (p *Producer) Inspect(queue string) backend.Inspector { return lookAt(p.client, p.cfg, queue) }

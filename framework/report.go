@@ -3,7 +3,6 @@ package framework
 import (
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 )
 
@@ -18,7 +17,8 @@ type Report struct {
 	Canceled int64 `json:"canceled"`
 	Lost     int64 `json:"lost"`
 
-	Unhandled []string `json:"unhandled,omitempty"` // kinds that came and have no handler here, sorted
+	Queues    map[string]Counts `json:"queues,omitempty"`    // Drain: what lay in each queue at the end
+	Unhandled []string          `json:"unhandled,omitempty"` // kinds that came and have no handler here, sorted
 }
 
 // tally counts runs.
@@ -60,6 +60,3 @@ func (t *tally) snapshot() Report {
 	r.Unhandled = slices.Sorted(maps.Keys(t.unhandled))
 	return r
 }
-
-// strangers lists the kinds without a handler; "" when there were none.
-func (r Report) strangers() string { return strings.Join(r.Unhandled, ", ") }

@@ -1,0 +1,161 @@
+package framework
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+	"unicode/utf8"
+
+	"github.com/colonyq/colony/framework/backend"
+	"github.com/colonyq/colony/framework/wire"
+)
+
+const (
+	firstGiveBack = time.Second // delay of a job without a handler, doubled with every delivery
+	lastGiveBack  = time.Minute
+	stubborn      = time.Second // a handler that goes on for so long after its context ended is told of
+	maxErrorText  = 8 << 10     // bytes of an error that the job's history keeps
+)
+
+// deliver runs one delivery and says what became of it.
+func (s *session) deliver(ctx context.Context, bd *backend.Delivery) backend.Settlement {
+	if bd.Bad != nil {
+		return s.unreadable(ctx, bd)
+	}
+	e, ok := s.routes.find(bd.Kind)
+	if !ok {
+		return s.giveBack(ctx, bd)
+	}
+	d := newDelivery(bd, e)
+	o := execute(ctx, e.handler, d, s.late)
+	s.tally.count(o.Verdict)
+	s.tell(ctx, d, o)
+	return settlement(bd, o)
+}
+
+func newDelivery(bd *backend.Delivery, e entry) *Delivery {
+	enqueued := wire.IDTime(bd.ID) // zero for the id of a foreign producer
+	return &Delivery{
+		ID:          bd.ID,
+		Kind:        bd.Kind,
+		Queue:       bd.Queue,
+		Attempt:     bd.Attempt + 1,
+		MaxAttempts: e.maxAttempts(bd.MaxAttempts),
+		Fence:       bd.N,
+		EnqueuedAt:  enqueued,
+		Timeout:     e.timeout(bd.Timeout),
+		Headers:     bd.Headers,
+		ContentType: bd.ContentType,
+		Payload:     bd.Payload,
+	}
+}
+
+func (s *session) unreadable(ctx context.Context, bd *backend.Delivery) backend.Settlement {
+	s.tally.count(Buried)
+	s.app.log.LogAttrs(ctx, slog.LevelError, "job is dead: its entry cannot be read",
+		slog.String("queue", bd.Queue), slog.String("id", bd.ID), slog.Any("error", bd.Bad))
+	return backend.Settlement{Delivery: bd, Verdict: backend.Dead, Reason: reasonUnreadable, Error: text(bd.Bad)}
+}
+
+// giveBack parks a job that nobody here handles: another worker may, or this
+// one's next version.
+func (s *session) giveBack(ctx context.Context, bd *backend.Delivery) backend.Settlement {
+	s.tally.count(Snoozed)
+	if s.tally.stranger(bd.Kind) {
+		s.app.log.LogAttrs(ctx, slog.LevelWarn, "no handler for this kind: its jobs are given back, with growing delays, until a worker handles it",
+			slog.String("kind", bd.Kind), slog.String("queue", bd.Queue), slog.String("id", bd.ID))
+	}
+	delay := spread(doubled(firstGiveBack, int(min(bd.N, 10)), lastGiveBack))
+	return backend.Settlement{Delivery: bd, Verdict: backend.Snooze, Delay: delay}
+}
+
+// late tells of a handler that goes on although its context has ended. At
+// shutdown the engine tells of them all.
+func (s *session) late(run context.Context, d *Delivery, done <-chan struct{}) {
+	ended := time.Now()
+	t := time.NewTimer(stubborn)
+	defer t.Stop()
+	select {
+	case <-done:
+		return
+	case <-t.C:
+	}
+	cause := context.Cause(run)
+	if errors.Is(cause, ErrShutdown) {
+		return
+	}
+	attrs := append(about(d), slog.Any("cause", cause))
+	s.app.log.LogAttrs(run, slog.LevelWarn, "handler goes on after its context has ended, and keeps its slot until it returns", attrs...)
+	<-done
+	s.app.log.LogAttrs(run, slog.LevelWarn, "handler has returned, late", append(attrs, slog.Duration("late", time.Since(ended)))...)
+}
+
+// tell logs what an operator should know of.
+func (s *session) tell(ctx context.Context, d *Delivery, o Outcome) {
+	level, what := slog.LevelDebug, "job "+string(o.Verdict)
+	switch o.Verdict {
+	case Retry:
+		level, what = slog.LevelWarn, "job failed and will be run again"
+	case Buried:
+		level, what = slog.LevelError, "job is dead"
+	case Lost:
+		level, what = slog.LevelWarn, "lease lost: the run is discarded, another worker runs the job"
+	case Done, Snoozed, Released, Canceled:
+	}
+	if !s.app.log.Enabled(ctx, level) {
+		return
+	}
+	attrs := append(about(d), slog.String("outcome", o.String()))
+	if o.Err != nil {
+		attrs = append(attrs, slog.Any("error", o.Err))
+	}
+	var p *PanicError
+	if errors.As(o.Err, &p) {
+		attrs = append(attrs, slog.String("stack", string(p.Stack)))
+	}
+	s.app.log.LogAttrs(ctx, level, what, attrs...)
+}
+
+func about(d *Delivery) []slog.Attr {
+	return []slog.Attr{
+		slog.String("id", d.ID), slog.String("kind", d.Kind), slog.String("queue", d.Queue),
+		slog.String("attempt", fmt.Sprintf("%d/%d", d.Attempt, d.MaxAttempts)),
+	}
+}
+
+func settlement(bd *backend.Delivery, o Outcome) backend.Settlement {
+	s := backend.Settlement{Delivery: bd, Delay: o.Delay}
+	switch o.Verdict {
+	case Done:
+		s.Verdict = backend.Done
+	case Retry:
+		s.Verdict, s.Error = backend.Retry, text(o.Err)
+	case Snoozed:
+		s.Verdict = backend.Snooze
+	case Buried:
+		s.Verdict, s.Error, s.Reason = backend.Dead, text(o.Err), o.Reason
+	case Canceled:
+		s.Verdict = backend.Canceled
+	case Released, Lost: // what is lost, the engine discards
+		s.Verdict = backend.Release
+	}
+	return s
+}
+
+// text is an error for the job's history: valid UTF-8 of bounded length.
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	m := err.Error()
+	if len(m) > maxErrorText {
+		m = m[:maxErrorText]
+		for i := 0; i < utf8.UTFMax && !utf8.ValidString(m); i++ {
+			m = m[:len(m)-1]
+		}
+		m += "…"
+	}
+	return m
+}

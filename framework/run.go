@@ -1,0 +1,255 @@
+package framework
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/colonyq/colony/framework/backend"
+	"github.com/colonyq/colony/framework/internal/engine"
+	"github.com/colonyq/colony/internal/keys"
+	"github.com/colonyq/colony/scheduler"
+)
+
+// pluginStop is how long plugins have to stop, all together.
+const pluginStop = 10 * time.Second
+
+// work is the state of an App's one Run.
+type work struct {
+	mu      sync.Mutex
+	began   bool
+	aborted bool
+	engine  *engine.Engine
+}
+
+func (w *work) begin() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.began {
+		return errors.New("an App runs once: make a new one")
+	}
+	w.began = true
+	return nil
+}
+
+// drive makes the engine known to Abort.
+func (w *work) drive(e *engine.Engine) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.engine = e; w.aborted {
+		e.Abort()
+	}
+}
+
+// Abort ends Run at once: it ends every handler's context with ErrShutdown and
+// releases what then is not done. It is what a second signal asks for; it works
+// before and during a shutdown and is safe twice.
+func (a *App) Abort() {
+	a.work.mu.Lock()
+	defer a.work.mu.Unlock()
+	a.work.aborted = true
+	if a.work.engine != nil {
+		a.work.engine.Abort()
+	}
+}
+
+// Run starts the plugins and serves the queues of the config until ctx ends.
+// Then it takes no more jobs, lets handlers finish for up to shutdown_timeout,
+// ends their contexts with ErrShutdown and releases what is not done.
+//
+// It returns nil after a clean stop. It traps no signals: pass a context of
+// signal.NotifyContext, and call Abort on a second one. While Redis is away it
+// goes on trying. A handler that the config and the code both register, a plugin
+// that does not start and a wrong queue are errors.
+func (a *App) Run(ctx context.Context) error {
+	_, err := a.run(ctx, false)
+	return err
+}
+
+// Drain is Run that ends by itself when nothing is left to do: when no job is
+// ready, active or suspect in any worker's hand and none is due, seen twice with
+// nothing changed between. Jobs that are due later stay. It says what the runs
+// came to; jobs that died are no error, but it is one if what remains is in a
+// paused queue or has no handler here. When ctx ends first, the error is ctx's.
+func (a *App) Drain(ctx context.Context) (Report, error) {
+	r, err := a.run(ctx, true)
+	if err == nil {
+		err = ctx.Err()
+	}
+	return r, err
+}
+
+func (a *App) run(ctx context.Context, drain bool) (Report, error) {
+	s, err := a.prepare(ctx, drain)
+	if err != nil {
+		return Report{}, fmt.Errorf("run: %w", err)
+	}
+	if err := a.plugins.start(ctx); err != nil {
+		return Report{}, fmt.Errorf("run: %w", err)
+	}
+	err = s.serve(ctx)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), pluginStop)
+	defer cancel()
+	return s.report(), errors.Join(err, a.plugins.stop(last))
+}
+
+func (a *App) prepare(ctx context.Context, drain bool) (*session, error) {
+	if err := a.work.begin(); err != nil {
+		return nil, err
+	}
+	if err := a.plugins.provision(ctx, a); err != nil {
+		return nil, errors.Join(err, a.plugins.cleanUp())
+	}
+	routes, err := a.mux.seal(a.plugins.handlers(), a.plugins.middleware())
+	if err != nil {
+		return nil, err
+	}
+	return newSession(a, routes, drain)
+}
+
+// session is one Run.
+type session struct {
+	app    *App
+	routes routes
+	tally  tally
+	engine *engine.Engine
+	queues map[string]*served
+	drain  *drainWatch // nil = until ctx ends
+}
+
+// served is one queue of a session.
+type served struct {
+	name     string
+	look     listQueue
+	promoter *scheduler.Promoter
+}
+
+func newSession(a *App, r routes, drain bool) (*session, error) {
+	s := &session{app: a, routes: r, queues: map[string]*served{}}
+	w := a.cfg.Worker
+	cfg := engine.Config{
+		Concurrency: w.Concurrency, Lease: w.Lease, ShutdownTimeout: w.ShutdownTimeout, Strict: w.Strict,
+		Run: s.deliver, OnPulse: s.pulse, Logger: a.log,
+	}
+	var errs []error
+	for _, name := range queueNames(a.cfg) {
+		q := a.cfg.Queues[name]
+		errs = append(errs, checkQueue(name, q))
+		cfg.Queues = append(cfg.Queues, engine.Queue{Name: name, Weight: q.Weight, Open: func() backend.Queue { return openQueue(a.client, a.cfg, name) }})
+		s.queues[name] = s.serveQueue(name)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if drain {
+		s.drain = newDrainWatch(s.queues)
+		cfg.Drained = s.drained
+	}
+	s.engine = engine.New(cfg)
+	a.work.drive(s.engine)
+	return s, nil
+}
+
+func (s *session) serveQueue(name string) *served {
+	q := lookAt(s.app.client, s.app.cfg, name)
+	return &served{name: name, look: q, promoter: scheduler.NewPromoter(name, q.Promote, scheduler.Options{Logger: s.app.log})}
+}
+
+func queueNames(cfg Config) []string {
+	if len(cfg.Queues) == 0 {
+		return []string{DefaultQueue}
+	}
+	return slices.Sorted(maps.Keys(cfg.Queues))
+}
+
+func checkQueue(name string, q QueueConfig) error {
+	if err := CheckName(name); err != nil {
+		return fmt.Errorf("queues: %w", err)
+	}
+	return checkBackend(name, q)
+}
+
+// serve runs the engine, and beside it, until it has ended, the promoters and
+// the ear for hints.
+func (s *session) serve(ctx context.Context) error {
+	side, end := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	for _, q := range s.queues {
+		wg.Go(func() {
+			if err := q.promoter.Run(side); err != nil {
+				s.app.log.Error("promoter ended", slog.String("queue", q.name), slog.Any("error", err))
+			}
+		})
+	}
+	wg.Go(func() { s.listen(side) })
+	wg.Go(func() { s.introduce(side) })
+	err := s.engine.Run(ctx)
+	end()
+	wg.Wait()
+	return err
+}
+
+// introduce adds the queues to the set of known ones, as soon as Redis is there.
+func (s *session) introduce(ctx context.Context) {
+	for _, name := range slices.Sorted(maps.Keys(s.queues)) {
+		for announce(ctx, s.app.client, s.app.cfg, name) != nil {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(time.Second):
+			}
+		}
+	}
+}
+
+func (s *session) pulse(queue string, _ backend.Queue, p backend.Pulse) {
+	s.queues[queue].promoter.Update(p.Promoter, p.NextDue)
+}
+
+// listen hears hints. They spare the wait for the next beat; a lost one costs at
+// most a second.
+func (s *session) listen(ctx context.Context) {
+	sub := s.app.client.Subscribe(ctx, keys.Control(s.app.cfg.Namespace))
+	defer func() { _ = sub.Close() }() // nothing is lost with it
+	hints := sub.Channel()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m, ok := <-hints:
+			if !ok {
+				return
+			}
+			s.hint(m.Payload)
+		}
+	}
+}
+
+// hint acts on "wake QUEUE" (a job is due earlier than the promoter knows) and
+// on "pause", "resume" and "cancel QUEUE", which the next beat sees.
+func (s *session) hint(message string) {
+	verb, queue, _ := strings.Cut(message, " ")
+	q := s.queues[queue]
+	if q == nil {
+		return
+	}
+	if verb == "wake" {
+		q.promoter.Wake()
+		return
+	}
+	s.engine.Wake(queue)
+}
+
+func (s *session) report() Report {
+	r := s.tally.snapshot()
+	if s.drain != nil {
+		r.Queues = s.drain.counts()
+	}
+	return r
+}
