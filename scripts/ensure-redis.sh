@@ -3,15 +3,20 @@
 # through apt-get where it may (as root, or with a sudo that asks for nothing).
 # Where it may not, it prints the command to run and fails. Reads no input.
 #
+# REDIS_SERVER names another server than redis-server, a valkey-server for
+# instance; that one is not installed.
+#
 # The tests start servers of their own. Debian's package would start one on port
 # 6379 as well, and again at every boot: it is told not to. A Redis that is there
 # already is left alone.
 set -eu
 
+server=${REDIS_SERVER:-redis-server}
+
 say() { printf '%s\n' "ensure-redis: $*" >&2; }
 
 # major prints the first number of the server's version.
-major() { redis-server --version | sed -n 's/.* v=\([0-9][0-9]*\)\..*/\1/p'; }
+major() { "$server" --version | sed -n 's/.* v=\([0-9][0-9]*\)\..*/\1/p'; }
 
 give_up() {
 	sudo='sudo '
@@ -31,13 +36,14 @@ give_up() {
 
 check_version() {
 	found=$(major)
-	[ "${found:-0}" -ge 7 ] || give_up "$(command -v redis-server) is version ${found:-unknown}, too old"
+	[ "${found:-0}" -ge 7 ] || give_up "$(command -v "$server") is version ${found:-unknown}, too old"
 }
 
-if command -v redis-server >/dev/null; then
+if command -v "$server" >/dev/null; then
 	check_version
 	exit 0
 fi
+[ "$server" = redis-server ] || give_up "there is no $server, which REDIS_SERVER names"
 
 command -v apt-get >/dev/null || give_up "there is no redis-server on the PATH, and no apt-get to install it"
 if [ "$(id -u)" -eq 0 ]; then
