@@ -17,7 +17,8 @@ import (
 // timeout is rounded up to the millisecond, broken UTF-8 becomes U+FFFD.
 func (e *Envelope) Append(dst []byte) []byte {
 	dst = appendHead(dst, e.ID, e.N, e.S)
-	dst = append(dst, `,"v":1,"kind":`...)
+	dst = appendInteger(append(dst, `,"v":`...), Version)
+	dst = append(dst, `,"kind":`...)
 	dst = appendString(dst, e.Kind)
 	dst = appendNumber(dst, `,"at":`, millis(e.At))
 	dst = appendNumber(dst, `,"attempt":`, int64(e.Attempt))

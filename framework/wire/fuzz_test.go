@@ -18,6 +18,8 @@ var seeds = []string{
 	" {\t\"payload\" : [ 1 , 2.5e-3 , -0 , true , null , \"\\u00e9\\n\" ] ,\r\n\"\\u006bind\" : \"k\" } ",
 	`{"kind":"k","at":null,"headers":null,"errors":null,"content_type":"application/json"}`,
 	`{"kind":"k","headers":{"a":"1","a":"2","é":"\ud800"},"errors":[{"at":null,"error":"a","error":"b","z":1}]}`,
+	"{\"kind\":\"k\",\"payload\":\"a\nb\"}", "{\"kind\":\"k\",\"reason\":\"\x00\"}",
+	`{"kind":"k","headers":{"a":"1","a":"2"},"reason":"r","reason":"s"}`,
 	`{"kind":"k","content_type":"a/b","payload":"\/\/8="}`,
 	`{"kind":"k","content_type":"a/b","payload":null}`,
 	`{"kind":"k","content_type":"a/b","payload":"!"}`,

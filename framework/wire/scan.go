@@ -6,8 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// MaxDepth is how deep the values of a payload may be nested.
-const MaxDepth = 1000
+// MaxDepth is how deep the values of a payload may be nested. JSON libraries
+// of other languages give up at 1,000 levels, Redis' own among them.
+const MaxDepth = 512
 
 // scanner walks over JSON by hand. Its methods answer ok = false for anything
 // out of the ordinary; the caller then asks encoding/json, which decides. What

@@ -69,9 +69,7 @@ type slowReader struct {
 }
 
 func (r *slowReader) read() {
-	if r.version(); r.err != nil { // what a newer version says, only that can judge
-		return
-	}
+	r.version() // first: what a newer version says, only that can judge
 	e := &r.e
 	if r.text("id", &e.ID); r.err == nil && e.ID != "" && !ValidID(e.ID) {
 		r.fail("id", fmt.Sprintf("must be a ULID (26 capital Crockford characters), got %.40q", e.ID))

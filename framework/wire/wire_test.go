@@ -37,6 +37,9 @@ func TestForeignSpellings(t *testing.T) {
 		if got, err := Parse([]byte(entry)); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s\ngot  %+v, %v\nwant %+v", entry, got, err, want)
 		}
+		if _, ok := parseFast([]byte(entry)); !ok {
+			t.Errorf("%s takes the slow reader", entry)
+		}
 	}
 }
 
@@ -59,6 +62,9 @@ func TestFirstMemberCounts(t *testing.T) {
 		if want.Headers["h"] != "1" || want.Errors[0].At.UnixMilli() != 8 {
 			t.Errorf("inside headers and errors: %+v", want)
 		}
+	}
+	if e := mustParse(t, `{"kind":"k","headers":{"h":"1","h":"2"}}`); e.Headers["h"] != "1" {
+		t.Errorf("inside headers: %+v", e)
 	}
 	null := mustParse(t, `{"kind":"a","at":null,"at":5}`)
 	if !null.At.IsZero() {
@@ -172,7 +178,7 @@ func TestValidateLimits(t *testing.T) {
 		"white space only":   {Envelope{Kind: "k", Payload: []byte("  ")}, "payload: is not valid JSON"},
 		"two values":         {Envelope{Kind: "k", Payload: []byte(`1,"kind":"x"`)}, "payload: is not valid JSON"},
 		"deep":               {Envelope{Kind: "k", Payload: []byte(deep)}, ""},
-		"too deep":           {Envelope{Kind: "k", Payload: []byte("[" + deep + "]")}, "payload: is nested deeper than 1000"},
+		"too deep":           {Envelope{Kind: "k", Payload: []byte("[" + deep + "]")}, "payload: is nested deeper than 512"},
 		"large":              {Envelope{Kind: "k", ContentType: "a/b", Payload: make([]byte, MaxPayload)}, ""},
 		"too large":          {Envelope{Kind: "k", ContentType: "a/b", Payload: make([]byte, MaxPayload+1)}, "payload: at most 16777216 bytes"},
 		"much in headers":    {Envelope{Kind: "k", Headers: map[string]string{"a": strings.Repeat("x", MaxHeaderBytes-1)}}, ""},

@@ -1,7 +1,6 @@
 package moves
 
 import (
-	"slices"
 	"strconv"
 	"time"
 
@@ -39,7 +38,6 @@ func Parked(s backend.Settlement, now time.Time) []byte {
 		e.Attempt++
 	}
 	if s.Error != "" && s.Verdict != backend.Snooze {
-		e.Errors = slices.Clone(e.Errors) // the delivery keeps its own
 		e.AddError(now, e.Attempt, s.Error)
 	}
 	if s.Verdict == backend.Dead {

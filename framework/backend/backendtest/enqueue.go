@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/colonyq/colony/framework/backend"
 	"github.com/colonyq/colony/framework/wire"
 )
@@ -170,11 +172,19 @@ func (r *rig) serverTime() time.Time {
 	return now.Truncate(time.Millisecond)
 }
 
-// dueBetween checks the time at which a parked job is due.
+// dueBetween checks the time at which a parked job is due, as the server keeps it.
 func (r *rig) dueBetween(id string, from, to time.Time) {
 	r.Helper()
-	e, _ := r.show(id)
-	if e.At.Before(from) || e.At.After(to.Add(time.Millisecond)) {
-		r.Fatalf("due at %v, want between %v and %v", e.At, from, to)
+	score, err := r.h.Client.ZScore(r.Context(), r.h.Key(r.queue, "scheduled"), id).Result()
+	r.must(err)
+	if at := time.UnixMilli(int64(score)); at.Before(from) || at.After(to.Add(time.Millisecond)) {
+		r.Fatalf("due at %v, want between %v and %v", at, from, to)
 	}
+}
+
+// moveDue sets when a parked job is due, counted from now on the server's clock.
+func (r *rig) moveDue(zset, id string, in time.Duration) {
+	r.Helper()
+	at := r.serverTime().Add(in).UnixMilli()
+	r.must(r.h.Client.ZAdd(r.Context(), r.h.Key(r.queue, zset), redis.Z{Score: float64(at), Member: id}).Err())
 }

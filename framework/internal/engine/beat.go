@@ -124,15 +124,15 @@ func (i *incarnation) heedPause(paused bool) {
 	}
 }
 
-// adoptGhosts runs what a Take with a lost reply had brought. Beside a suspect
-// nothing may run: they go back.
+// adoptGhosts runs what a Take with a lost reply had brought, where it may run.
 func (i *incarnation) adoptGhosts(ds []*backend.Delivery) {
 	for _, d := range ds {
 		if i.find(d) != nil {
 			continue
 		}
-		i.adopt([]*backend.Delivery{d}, false)
-		if i.l.paused || i.e.suspects.phase == holding {
+		suspect, keep := i.e.suspects.ghost(i.l, d)
+		i.adopt([]*backend.Delivery{d}, suspect && keep)
+		if i.l.paused || !keep {
 			i.release(func(j *job) bool { return j.d == d })
 		}
 	}

@@ -28,7 +28,7 @@ func (e *Engine) dispatchLoop(ctx context.Context) {
 func (e *Engine) dispatch() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.stopping {
+	if e.stopping || e.gathering() {
 		return
 	}
 	if e.suspects.phase != calm {
@@ -48,6 +48,20 @@ func (e *Engine) dispatch() {
 	}
 	e.orderWaits()
 	e.noteHunger()
+}
+
+// gathering: a queue has not answered its first beat yet. Whoever came first
+// would get every slot; so nobody takes until all are there, for a moment.
+func (e *Engine) gathering() bool {
+	if time.Since(e.began) >= slowTake {
+		return false
+	}
+	for _, l := range e.lanes {
+		if l.inc == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // capacity is how many deliveries may be in hand and not ended.

@@ -26,6 +26,7 @@ type Engine struct {
 	stop      chan error    // 1: an end that comes from inside (drained, a fatal error)
 	kick      chan struct{} // 1: wakes the dispatcher
 	fullTimer *time.Timer   // wakes the dispatcher when the slots were full for long enough
+	began     time.Time
 	own       sync.WaitGroup
 	slots     sync.WaitGroup
 
@@ -92,8 +93,8 @@ func (e *Engine) Run(ctx context.Context) error {
 }
 
 func (e *Engine) begin(work, handlers context.Context) {
-	e.fullTimer = time.AfterFunc(time.Hour, e.wake)
-	e.fullTimer.Stop()
+	e.began = time.Now()
+	e.fullTimer = time.AfterFunc(slowTake, e.wake) // ends the gathering
 	e.own.Go(func() { e.dispatchLoop(work) })
 	for _, l := range e.lanes {
 		e.own.Go(func() { l.serve(work, handlers) })

@@ -117,7 +117,7 @@ func (i *incarnation) failedTake() {
 	}
 	i.l.sick, i.l.deficit = true, 0
 	i.unsure, i.unsureAt = 2, time.Now()
-	i.e.suspects.forsake(i.l)
+	i.e.suspects.failed(i.l)
 }
 
 func (i *incarnation) wait(o order) time.Duration {

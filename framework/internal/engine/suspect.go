@@ -15,11 +15,15 @@ import (
 type pursuitPhase uint8
 
 const (
-	calm    pursuitPhase = iota
-	wanted               // takes nothing until it holds nothing
-	asking               // the Take alone is in flight
-	holding              // the suspect is in hand
+	calm     pursuitPhase = iota
+	wanted                // takes nothing until it holds nothing
+	asking                // the Take alone is in flight
+	doubting              // its reply is lost: two beats will show what it brought
+	holding               // the suspect is in hand
 )
+
+// suspectStalls is from how many stalls on a delivery is a suspect.
+const suspectStalls = 2
 
 // pursuit is the worker's way to a suspect. All under e.mu.
 type pursuit struct {
@@ -32,6 +36,9 @@ type pursuit struct {
 // heedSuspects decides whether this worker goes for a suspect.
 func (e *Engine) heedSuspects(l *lane, p backend.Pulse) {
 	s, now := &e.suspects, time.Now()
+	if s.phase == doubting && s.lane == l && l.inc.unsure == 0 {
+		s.phase = calm
+	}
 	l.suspects = p.Suspects
 	if s.phase == wanted && (now.After(s.until) || s.lane == l && (p.Suspects == 0 || p.Paused)) {
 		if now.After(s.until) {
@@ -94,9 +101,33 @@ func (s *pursuit) settled(j *job) {
 	}
 }
 
+// failed: a Take of l did. If it was the one alone, a suspect may be in hand,
+// and nothing else is taken until that is known.
+func (s *pursuit) failed(l *lane) {
+	if s.lane == l && s.phase == asking {
+		s.phase = doubting
+		return
+	}
+	s.forsake(l)
+}
+
+// ghost says what to do with a delivery that a lost reply had brought: a
+// suspect is run if nothing else can be held, and given back otherwise; beside
+// a suspect all else is given back.
+func (s *pursuit) ghost(l *lane, d *backend.Delivery) (suspect, keep bool) {
+	if d.S < suspectStalls {
+		return false, s.phase != holding
+	}
+	if s.phase != doubting || s.lane != l || l.e.held > 0 {
+		return true, false
+	}
+	s.phase = holding
+	return true, true
+}
+
 // forsake ends a pursuit in a lane that cannot be asked.
 func (s *pursuit) forsake(l *lane) {
-	if s.lane == l && (s.phase == wanted || s.phase == asking) {
+	if s.lane == l && s.phase != holding {
 		s.phase = calm
 	}
 }

@@ -34,8 +34,8 @@
 //
 // Each process leads a process group of its own. When the run's context ends
 // (timeout, cancel, lost lease, shutdown) the group gets SIGTERM, and SIGKILL
-// five seconds later; the exit code still counts, so a process may use
-// the time to finish. Ctrl-C in the worker's terminal does not reach it. What a
+// five seconds later (1.5 when the worker stops or lost the job); the exit code
+// still counts, so a process may use the time to finish. Ctrl-C in the worker's terminal does not reach it. What a
 // process leaves running behind it is its own affair after a normal exit, and
 // holds the slot for at most those five seconds when it kept an output open.
 // A worker that is killed outright (kill -9) cannot end its processes: they may
@@ -62,6 +62,7 @@ import (
 const (
 	defaultNotNow = 30 * time.Second
 	killGrace     = 5 * time.Second
+	hurriedGrace  = 1500 * time.Millisecond
 )
 
 func init() {

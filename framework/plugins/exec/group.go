@@ -26,6 +26,16 @@ func (g *groups) remove(p *os.Process) {
 	delete(g.set, p)
 }
 
+// killOne kills a group if its leader was not waited for yet. After that its
+// number may belong to somebody else.
+func (g *groups) killOne(p *os.Process) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, runs := g.set[p]; runs {
+		killGroup(p)
+	}
+}
+
 func (g *groups) kill() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"github.com/colonyq/colony/framework"
 )
@@ -37,17 +38,29 @@ func (e *Exec) Handle(ctx context.Context, d *framework.Delivery) error {
 }
 
 // command is the process, not yet started. With a Cancel of its own, os/exec
-// signals the group instead of killing the leader; WaitDelay bounds both the
-// time after the signal and the time for which a grandchild that kept a pipe
-// open can hold the slot.
+// signals the group instead of killing the leader. WaitDelay bounds the time for
+// which a grandchild that kept a pipe open can hold the slot.
 func (e *Exec) command(ctx context.Context, env []string, stdin []byte) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, e.path)
 	cmd.Args = append([]string{e.Command[0]}, e.Command[1:]...)
 	cmd.Dir, cmd.Env, cmd.Stdin = e.Dir, env, bytes.NewReader(stdin)
-	cmd.Cancel = func() error { return terminate(cmd.Process) }
+	cmd.Cancel = func() error { return e.end(ctx, cmd.Process) }
 	cmd.WaitDelay = e.grace
 	ownGroup(cmd)
 	return cmd
+}
+
+// end asks the group to end and sees to it that it does. A worker that stops
+// leaves its handlers behind after two seconds, and of a lost job another run
+// may have begun: there the grace is shorter. The timer needs no stopping: what
+// it would do late, run has done by then.
+func (e *Exec) end(ctx context.Context, p *os.Process) error {
+	grace := e.grace
+	if cause := context.Cause(ctx); errors.Is(cause, framework.ErrShutdown) || errors.Is(cause, framework.ErrLeaseLost) {
+		grace = min(grace, hurriedGrace)
+	}
+	time.AfterFunc(grace, func() { e.running.killOne(p) })
+	return terminate(p)
 }
 
 // run returns an error only when there is no exit code to judge by.

@@ -1,10 +1,13 @@
 -- head: an entry's first three members, read and rewritten by string alone: {"id":"…","n":1,"s":0,…
 -- A payload never passes through cjson (it loses integers over 14 digits and turns [] into {}).
 
+-- As JSON has numbers: no zeros in front, and few enough digits to be exact.
+local function is_number(digits) return #digits < 16 and (#digits == 1 or string.byte(digits) ~= 48) end
+
 -- id, n, s and where the rest begins; nil when the entry is not canonical.
 local function head(entry)
   local id, n, s, rest = string.match(entry, '^{"id":"([0-9A-HJKMNP-TV-Z]+)","n":(%d+),"s":(%d+)()[,}]')
-  if id and #id == 26 and #n < 16 and #s < 16 then return id, tonumber(n), tonumber(s), rest end
+  if id and #id == 26 and is_number(n) and is_number(s) then return id, tonumber(n), tonumber(s), rest end
 end
 
 -- The entry under another head. Members in more stand first in the rest, so they win over later ones of the same name.

@@ -1,0 +1,35 @@
+package command
+
+import (
+	"log/slog"
+
+	"github.com/urfave/cli/v2"
+)
+
+// newLogger is for what people read on standard error, by --quiet, --verbose and
+// --log-format.
+func newLogger(c *cli.Context) (*slog.Logger, error) {
+	format, err := oneOf(c, "log-format", "text", "json")
+	if err != nil {
+		return nil, err
+	}
+	if c.Bool("quiet") && c.Bool("verbose") {
+		return nil, usagef("--quiet and --verbose exclude each other")
+	}
+	o := &slog.HandlerOptions{Level: level(c)}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(c.App.ErrWriter, o)), nil
+	}
+	return slog.New(slog.NewTextHandler(c.App.ErrWriter, o)), nil
+}
+
+func level(c *cli.Context) slog.Level {
+	switch {
+	case c.Bool("quiet"):
+		return slog.LevelWarn
+	case c.Bool("verbose"):
+		return slog.LevelDebug
+	default:
+		return slog.LevelInfo
+	}
+}
