@@ -66,6 +66,14 @@ type PluginConfig struct {
 	file, path string // of an entry that was read from a file, for messages
 }
 
+// resolve validates c and leaves nothing in it to default.
+func (c Config) resolve() (Config, error) {
+	if err := c.Validate(); err != nil {
+		return Config{}, err
+	}
+	return c.withDefaults(), nil
+}
+
 // withDefaults returns a copy in which nothing is left to default.
 func (c Config) withDefaults() Config {
 	orDefault(&c.Redis.URL, redisclient.DefaultURL)

@@ -112,35 +112,35 @@ func (c *Config) set(k envKey, value string) error {
 
 // node is the config file that holds this key alone.
 func (k envKey) node(value string) *yaml.Node {
-	n := scalar(value)
+	n := scalarNode(value)
 	switch k.typ.Kind() {
 	case reflect.String:
-		n = text(value)
+		n = textNode(value)
 	case reflect.Slice:
 		n = &yaml.Node{Kind: yaml.SequenceNode}
 		for part := range strings.SplitSeq(value, ",") {
-			n.Content = append(n.Content, text(strings.TrimSpace(part)))
+			n.Content = append(n.Content, textNode(strings.TrimSpace(part)))
 		}
 	}
 	for _, name := range slices.Backward(k.path) {
-		n = &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{text(name), n}}
+		n = &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{textNode(name), n}}
 	}
 	return n
 }
 
-// scalar is a value as it would be read from a file, where it may be a number or
+// scalarNode is a value as it would be read from a file, where it may be a number or
 // true. It has no place there.
-func scalar(s string) *yaml.Node {
+func scalarNode(s string) *yaml.Node {
 	doc, err := strictyaml.Parse("", []byte(s))
 	if err != nil || doc == nil || doc.Content[0].Kind != yaml.ScalarNode {
-		return text(s)
+		return textNode(s)
 	}
 	n := doc.Content[0]
 	n.Line, n.Column = 0, 0
 	return n
 }
 
-// text is a value that is never taken for a number or null.
-func text(s string) *yaml.Node {
+// textNode is a value that is never taken for a number or null.
+func textNode(s string) *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
 }

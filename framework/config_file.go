@@ -72,9 +72,14 @@ func DecodePlugin(pc PluginConfig, into any) error {
 	}
 	d := strictyaml.Decoder{File: pc.file}
 	err := d.Decode(path, &pc.With, into)
-	var known *strictyaml.Error
-	if err != nil && !errors.As(err, &known) {
+	if err != nil && !isDecodeError(err) {
 		return fmt.Errorf("plugin %s: %w", pc.Plugin, err)
 	}
 	return err
+}
+
+// isDecodeError says whether err is about a place in a file, which it names.
+func isDecodeError(err error) bool {
+	var known *strictyaml.Error
+	return errors.As(err, &known)
 }

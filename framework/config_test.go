@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/colonyq/colony/framework/redisclient"
 )
@@ -384,3 +387,39 @@ f.yaml:6:47: handlers.bad.with.after: must be a duration with a unit, got 5: wri
 		t.Errorf("got %v", err)
 	}
 }
+
+// Whoever takes a Config validates it before it connects, and names the place of
+// a bad with: block once.
+func TestConfigIsCheckedOnTheWayIn(t *testing.T) {
+	t.Parallel()
+	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
+	t.Cleanup(func() { _ = client.Close() })
+	bad := Config{Worker: WorkerConfig{Concurrency: -1}}
+	for name, open := range map[string]func() error{
+		"Open":         func() error { _, err := Open(t.Context(), bad); return err },
+		"New":          func() error { _, err := New(client, bad); return err },
+		"OpenProducer": func() error { _, err := OpenProducer(t.Context(), bad); return err },
+		"NewProducer":  func() error { _, err := NewProducer(client, bad); return err },
+	} {
+		if err := open(); err == nil || err.Error() != "worker.concurrency: must be at least 1, got -1" {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	var r Registry
+	if err := r.Register(Plugin{Name: "p", New: func() any { return &handlerForTest{} }}); err != nil {
+		t.Fatal(err)
+	}
+	c, err := ParseConfig("f.yaml", []byte(`handlers: {a: {plugin: p, with: {afer: 1s}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(client, c, WithRegistry(&r)); err == nil || err.Error() != "f.yaml:1:34: handlers.a.with.afer: unknown key, did you mean after?" {
+		t.Errorf("got %v", err)
+	}
+}
+
+type handlerForTest struct {
+	pluginForTest `yaml:",inline"`
+}
+
+func (*handlerForTest) Handle(context.Context, *Delivery) error { return nil }
