@@ -32,6 +32,10 @@ type App struct {
 // It fails within two seconds if no Redis answers, and with all that is wrong
 // with the plugins at once. Close the App when done with it.
 func Open(ctx context.Context, cfg Config, opts ...Option) (*App, error) {
+	cfg, err := cfg.resolve()
+	if err != nil {
+		return nil, err
+	}
 	o := newOptions(opts)
 	p, err := newPlugins(cfg, o.registry)
 	if err != nil {
@@ -53,6 +57,10 @@ func Open(ctx context.Context, cfg Config, opts ...Option) (*App, error) {
 // opens connections of its own for waiting. It does no I/O: plugins that cfg
 // names are provisioned by Run. cfg.Redis is not read.
 func New(client redis.UniversalClient, cfg Config, opts ...Option) (*App, error) {
+	cfg, err := cfg.resolve()
+	if err != nil {
+		return nil, err
+	}
 	o := newOptions(opts)
 	p, err := newPlugins(cfg, o.registry)
 	if err != nil {

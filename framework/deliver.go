@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/colonyq/colony/framework/backend"
 	"github.com/colonyq/colony/framework/wire"
@@ -151,11 +151,9 @@ func text(err error) string {
 	}
 	m := err.Error()
 	if len(m) > maxErrorText {
-		m = m[:maxErrorText]
-		for i := 0; i < utf8.UTFMax && !utf8.ValidString(m); i++ {
-			m = m[:len(m)-1]
-		}
-		m += "…"
+		m = m[:maxErrorText] + "…"
 	}
+	// A cut may go through a character, and an error may hold any bytes.
+	m = strings.ToValidUTF8(m, "\ufffd")
 	return m
 }

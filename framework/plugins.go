@@ -54,7 +54,7 @@ func newPlugins(cfg Config, r *Registry) (*plugins, error) {
 	add := func(role role, key string, conf PluginConfig) {
 		in := &instance{role: role, conf: conf, key: key}
 		if err := p.create(in); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", in.where(), err))
+			errs = append(errs, in.located(err))
 		}
 		p.list = append(p.list, in)
 	}
@@ -136,6 +136,14 @@ func (in *instance) setArgument() error {
 		return fmt.Errorf("plugin %s takes no argument, got %q", in.plugin.Name, in.conf.Argument)
 	}
 	return s.SetArgument(in.conf.Argument)
+}
+
+// located adds the instance's place to an error that does not name one itself.
+func (in *instance) located(err error) error {
+	if in.conf.path != "" && isDecodeError(err) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", in.where(), err)
 }
 
 // where is the instance's place, for messages.

@@ -52,6 +52,10 @@ type Producer struct {
 
 // OpenProducer connects to Redis. It fails within two seconds if none answers.
 func OpenProducer(ctx context.Context, cfg Config, opts ...Option) (*Producer, error) {
+	cfg, err := cfg.resolve()
+	if err != nil {
+		return nil, err
+	}
 	client, err := redisclient.Open(ctx, cfg.Redis)
 	if err != nil {
 		return nil, err
@@ -63,6 +67,10 @@ func OpenProducer(ctx context.Context, cfg Config, opts ...Option) (*Producer, e
 // *redis.ClusterClient or a *redisclient.Client, which it never closes. It does
 // no I/O, and cfg.Redis is not read.
 func NewProducer(client redis.UniversalClient, cfg Config, opts ...Option) (*Producer, error) {
+	cfg, err := cfg.resolve()
+	if err != nil {
+		return nil, err
+	}
 	c, err := redisclient.Wrap(client)
 	if err != nil {
 		return nil, err

@@ -76,6 +76,19 @@ func (c Config) Validate() error {
 	return err
 }
 
+// Server is where c expects a standalone server: the network, tcp or unix, and
+// the address in it. A cluster is an error.
+func (c Config) Server() (network, address string, err error) {
+	t, err := c.resolve()
+	if err != nil {
+		return "", "", err
+	}
+	if t.mode == Cluster {
+		return "", "", errors.New("redis: a cluster is configured, not a single server")
+	}
+	return t.opt.Network, t.opt.Addr, nil
+}
+
 // String is c without user and password.
 func (c Config) String() string {
 	s := "url=" + redact(c.URL)
@@ -95,21 +108,26 @@ func (c Config) GoString() string { return "redisclient.Config{" + c.String() + 
 func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // Environ is c as environment variables, for child processes that are to reach
-// the same Redis: COLONY_REDIS_URL always, COLONY_REDIS_IS_COLONY and
-// COLONY_REDIS_STARTUP_NODES where c has them. The URL holds the password.
+// the same Redis whatever their config file says: COLONY_REDIS_URL,
+// COLONY_REDIS_IS_COLONY and, where c has them, COLONY_REDIS_STARTUP_NODES. The
+// URL holds the password.
 func (c Config) Environ() []string {
-	u := c.URL
-	if u == "" {
-		u = DefaultURL
-	}
-	env := []string{"COLONY_REDIS_URL=" + u}
-	if c.IsColony != nil {
-		env = append(env, "COLONY_REDIS_IS_COLONY="+strconv.FormatBool(*c.IsColony))
+	env := []string{
+		"COLONY_REDIS_URL=" + orElse(c.URL, DefaultURL),
+		"COLONY_REDIS_IS_COLONY=" + strconv.FormatBool(c.cluster()),
 	}
 	if len(c.StartupNodes) > 0 {
 		env = append(env, "COLONY_REDIS_STARTUP_NODES="+strings.Join(c.StartupNodes, ","))
 	}
 	return env
+}
+
+// cluster says which kind of client c means.
+func (c Config) cluster() bool {
+	if c.IsColony != nil {
+		return *c.IsColony
+	}
+	return len(c.StartupNodes) > 0
 }
 
 // target is a Config that was understood.
@@ -126,14 +144,10 @@ func (c Config) resolve() (target, error) {
 	for i, n := range seeds {
 		errs = append(errs, checkNode(i, n))
 	}
-	cluster := len(seeds) > 0
-	if c.IsColony != nil {
-		if !*c.IsColony && cluster {
-			errs = append(errs, errors.New("redis.startup_nodes: given, but redis.is_colony is false: remove one of the two"))
-		}
-		cluster = *c.IsColony
+	if c.IsColony != nil && !*c.IsColony && len(seeds) > 0 {
+		errs = append(errs, errors.New("redis.startup_nodes: given, but redis.is_colony is false: remove one of the two"))
 	}
-	if opt == nil || !cluster {
+	if opt == nil || !c.cluster() {
 		return standaloneTarget(opt), errors.Join(errs...)
 	}
 	if opt.DB != 0 {
@@ -173,10 +187,7 @@ const urlForms = "redis://[USER:PASSWORD@]HOST:PORT[/DB], rediss://… for TLS, 
 // parseURL reads a URL without ever showing its password: the part that may hold
 // one is taken out before anything that could fail quotes the rest.
 func parseURL(raw string) (*redis.Options, error) {
-	if raw == "" {
-		raw = DefaultURL
-	}
-	u, err := url.Parse(raw)
+	u, err := url.Parse(orElse(raw, DefaultURL))
 	if err != nil || u.Opaque != "" || !slices.Contains([]string{"redis", "rediss", "unix"}, u.Scheme) {
 		return nil, errors.New("redis.url: not a redis URL: write " + urlForms + "; special characters in a password are written as %XX")
 	}

@@ -101,11 +101,27 @@ func TestConfigHidesThePassword(t *testing.T) {
 	}
 }
 
+// Server tells the address that a single server would have, and only that.
+func TestServer(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]string{"": "tcp localhost:6379", "redis://:p@[::1]": "tcp [::1]:6379", "unix:///a/b": "unix /a/b"} {
+		network, addr, err := redisclient.Config{URL: url}.Server()
+		if got := network + " " + addr; err != nil || got != want {
+			t.Errorf("%s: got %s, %v, want %s", url, got, err, want)
+		}
+	}
+	for _, c := range []redisclient.Config{{IsColony: yes()}, {StartupNodes: []string{"a:1"}}, {URL: "x"}} {
+		if _, addr, err := c.Server(); err == nil {
+			t.Errorf("%v: got %s, want an error", c, addr)
+		}
+	}
+}
+
 // A child process gets from Environ what it needs to reach the same Redis.
 func TestEnviron(t *testing.T) {
 	t.Parallel()
 	got := redisclient.Config{}.Environ()
-	if want := []string{"COLONY_REDIS_URL=redis://localhost:6379/0"}; !reflect.DeepEqual(got, want) {
+	if want := []string{"COLONY_REDIS_URL=redis://localhost:6379/0", "COLONY_REDIS_IS_COLONY=false"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	got = redisclient.Config{URL: "redis://:p@a", IsColony: yes(), StartupNodes: []string{"a:1", "b:2"}}.Environ()

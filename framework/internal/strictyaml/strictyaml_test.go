@@ -60,7 +60,7 @@ type outer struct {
 	Never   string            `yaml:"-"`
 
 	Untagged string
-	hidden   int //nolint:unused // a decoder must not trip over it
+	hidden   int
 }
 
 func decode(t *testing.T, text string, into any) error {
@@ -76,7 +76,7 @@ func decode(t *testing.T, text string, into any) error {
 // keeps what was there.
 func TestDecode(t *testing.T) {
 	t.Parallel()
-	o := outer{Text: "preset", Count: 7, Env: map[string]string{"A": "old", "B": "old"}}
+	o := outer{hidden: 9, Text: "preset", Count: 7, Env: map[string]string{"A": "old", "B": "old"}}
 	err := decode(t, `
 region: eu
 text:
@@ -104,7 +104,7 @@ raw: *w
 	}
 	no := false
 	want := outer{
-		shared: shared{Region: "eu"},
+		hidden: 9, shared: shared{Region: "eu"},
 		Text:   "preset", Flag: &no, Count: 7, Small: -128, Size: 65535, Ratio: 2, Timeout: 90 * time.Second,
 		Words: []string{"a", "5", "true"}, Env: map[string]string{"A": "8080", "B": "old"},
 		Inner: inner{Name: "x"}, Ptr: &inner{"y", 5 * time.Millisecond},

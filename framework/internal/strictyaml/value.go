@@ -20,11 +20,11 @@ func (r *run) value(path string, n *yaml.Node, v reflect.Value) {
 		r.alias(path, n, v)
 		return
 	}
-	if v.Type() == nodeType {
-		v.Set(reflect.ValueOf(*n))
+	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" {
 		return
 	}
-	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" {
+	if v.Type() == nodeType {
+		v.Set(reflect.ValueOf(*n))
 		return
 	}
 	if v.Kind() == reflect.Pointer {
@@ -58,13 +58,15 @@ func (r *run) alias(path string, n *yaml.Node, v reflect.Value) {
 	delete(r.active, n.Alias)
 }
 
-// pointer decodes into what v points to, or into a fresh value, which becomes
-// v's only now that there is something to put there.
+// pointer decodes into a copy of what v points to, which may be shared with
+// others, or into a fresh value.
 func (r *run) pointer(path string, n *yaml.Node, v reflect.Value) {
-	if v.IsNil() {
-		v.Set(reflect.New(v.Type().Elem()))
+	fresh := reflect.New(v.Type().Elem())
+	if !v.IsNil() {
+		fresh.Elem().Set(v.Elem())
 	}
-	r.value(path, n, v.Elem())
+	v.Set(fresh)
+	r.value(path, n, fresh.Elem())
 }
 
 // custom lets a type decode itself, and says whether it does.

@@ -1,4 +1,0 @@
-package framework
-
-// DecodePlugin decodes strictly.
-func DecodePlugin(c PluginConfig, into any) error { return c.With.Decode(into) }
