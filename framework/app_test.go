@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -228,6 +229,74 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
+// A running job that a person cancels hears of it by a hint, well before the
+// next beat has to; it is gone, whatever its handler answers.
+func TestCancelRunningJob(t *testing.T) {
+	app := openApp(t)
+	running := make(chan struct{})
+	var cause error
+	HandleRaw(app, "k", func(ctx context.Context, _ *Delivery) error {
+		close(running)
+		<-ctx.Done()
+		cause = context.Cause(ctx)
+		return nil
+	})
+	id := enqueue(t, app, "k")
+	result := make(chan error, 1)
+	var r Report
+	go func() {
+		var err error
+		r, err = app.Drain(t.Context())
+		result <- err
+	}()
+	<-running
+	if err := lookAt(app.client, app.cfg, DefaultQueue).Cancel(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-result; err != nil || !errors.Is(cause, ErrCanceled) || r.Canceled != 1 {
+		t.Errorf("ended with %v, %+v, %v", cause, r, err)
+	}
+	if _, _, err := app.Inspect(DefaultQueue).Show(t.Context(), id); !errors.Is(err, backend.ErrNotFound) {
+		t.Errorf("show: %v", err)
+	}
+}
+
+// A handler that goes on after its timeout keeps its slot and is told of, when
+// that is noticed and when it ends; one that returns in time is not.
+func TestStubbornHandler(t *testing.T) {
+	for name, c := range map[string]struct {
+		goesOn time.Duration
+		lines  int
+	}{"obedient": {0, 0}, "stubborn": {time.Minute, 2}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log lines
+				s := &session{app: &App{log: slog.New(slog.NewTextHandler(&log, nil))}}
+				execute(t.Context(), func(ctx context.Context, _ *Delivery) error {
+					<-ctx.Done()
+					time.Sleep(c.goesOn)
+					return nil
+				}, &Delivery{ID: "ID", Timeout: time.Second}, s.late)
+				if n := log.count("id=ID"); n != c.lines || c.lines > 0 && log.count("late=1m0s") != 1 {
+					t.Errorf("logged\n%s", log.String())
+				}
+			})
+		})
+	}
+}
+
+// A worker that handles a kind whose queue it does not serve says so.
+func TestUnservedQueue(t *testing.T) {
+	app := openApp(t)
+	var log lines
+	app.log = slog.New(slog.NewTextHandler(&log, nil))
+	Handle(app, DefineKind[int]("k", Queue("elsewhere")), func(context.Context, *Job[int]) error { return nil })
+	Handle(app, DefineKind[int]("here"), func(context.Context, *Job[int]) error { return nil })
+	if _, err := app.Drain(t.Context()); err != nil || log.count("kind=k queue=elsewhere") != 1 || log.count("whose queue") != 1 {
+		t.Errorf("%v, logged\n%s", err, log.String())
+	}
+}
+
 // Abort ends a Run at once, whatever its shutdown timeout; an early one too.
 func TestAbort(t *testing.T) {
 	app := openApp(t, func(c *Config) { c.Worker.ShutdownTimeout = time.Hour })
@@ -281,16 +350,6 @@ func panics(t *testing.T, what string, f func()) {
 		}
 	}()
 	f()
-}
-
-// A wrong queue in the config is an error of Run that names the field.
-func TestWrongQueues(t *testing.T) {
-	app := openApp(t, func(c *Config) {
-		c.Queues = map[string]QueueConfig{"a": {Backend: "tape"}}
-	})
-	if err := app.Run(t.Context()); err == nil || !strings.Contains(err.Error(), `queues.a.backend: must be list, got "tape"`) {
-		t.Errorf("got %v", err)
-	}
 }
 
 // EnqueueMany answers each job: a wrong one fails alone, its id is empty, and

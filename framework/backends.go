@@ -44,14 +44,6 @@ func lookAt(client *redisclient.Client, cfg Config, name string) listQueue {
 	return queue.New(client, queue.Options{Namespace: cfg.Namespace, Queue: name, State: cfg.Queues[name].Backend != ""})
 }
 
-// checkBackend says whether a backend of the config exists.
-func checkBackend(name string, q QueueConfig) error {
-	if q.Backend == "" || q.Backend == queue.Backend {
-		return nil
-	}
-	return fmt.Errorf("queues.%s.backend: must be %s, got %q", name, queue.Backend, q.Backend)
-}
-
 // announcer is a queue's Enqueuer that makes the queue known, once, before its
 // first batch. What the set of names lacks only Stats misses, so a failure is
 // logged and tried again with the next batch.

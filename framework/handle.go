@@ -3,8 +3,9 @@ package framework
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"strings"
+	"maps"
 	"sync"
 	"time"
 
@@ -105,20 +106,18 @@ func (m *mux) seal(more []bound, outer []Middleware) (routes, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sealed = true
-	var clashes []string
-	r := routes{}
-	for kind, e := range m.entries {
-		r[kind] = e
+	r := routes(maps.Clone(m.entries))
+	if r == nil {
+		r = routes{}
 	}
+	var errs []error
 	for _, b := range more {
-		if e, taken := r[b.kind]; taken {
-			clashes = append(clashes, fmt.Sprintf("%s: %s has a handler already, by %s: remove one", b.source, b.kind, e.where()))
-			continue
+		if err := r.add(b); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", b.source, err))
 		}
-		r[b.kind] = entry{handler: b.handler, source: b.source}
 	}
-	if clashes != nil {
-		return nil, fmt.Errorf("%s", strings.Join(clashes, "\n"))
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	all := append(append([]Middleware(nil), outer...), m.middleware...)
 	for kind, e := range r {
@@ -152,6 +151,22 @@ type bound struct {
 
 // routes is the finished table.
 type routes map[string]entry
+
+func (r routes) add(b bound) error {
+	if b.kind != Any {
+		if err := CheckName(b.kind); err != nil {
+			return fmt.Errorf("kind: %w", err)
+		}
+	}
+	if b.handler == nil {
+		return fmt.Errorf("the handler of %s is nil", b.kind)
+	}
+	if e, taken := r[b.kind]; taken {
+		return fmt.Errorf("%s has a handler already, by %s: remove one", b.kind, e.where())
+	}
+	r[b.kind] = entry{handler: b.handler, source: b.source}
+	return nil
+}
 
 func (r routes) find(kind string) (entry, bool) {
 	e, ok := r[kind]

@@ -21,8 +21,12 @@ type Plugin struct {
 }
 
 // The lifecycle, in the order in which it is called: strict decoding of the
-// config, SetArgument, Provision, Validate, Start, use, Stop, Cleanup. Cleanup
-// runs in reverse order, also for what was provisioned before a failure.
+// config, SetArgument, Provision, Validate, Start, use, Stop, Cleanup. Stop and
+// Cleanup run in reverse order, and also after a failure: Stop for what had
+// started, Cleanup for what had been provisioned. A Provision or Start that fails
+// leaves nothing behind that the plugin would have to end later.
+//
+// Handlers and Middleware are asked for once, between Validate and Start.
 type (
 	Provisioner interface {
 		Provision(ctx context.Context, env *Env) error

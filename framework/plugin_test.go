@@ -315,6 +315,32 @@ func TestHandlerClash(t *testing.T) {
 	}
 }
 
+// A plugin that brings what is no kind, or no handler, is an error of Run.
+func TestWrongHandlers(t *testing.T) {
+	r := &Registry{}
+	if err := r.Register(Plugin{Name: "p", New: func() any { return &careless{} }}); err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{Redis: redisclient.Config{URL: startRedis(t)}, Plugins: map[string]PluginConfig{"x": {Plugin: "p", Source: "colony.yaml:2:3"}}}
+	app, err := Open(t.Context(), cfg, WithRegistry(r), quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shut(t, app)
+	err = app.Run(t.Context())
+	for _, want := range []string{"colony.yaml:2:3: plugins.x: kind: ", "colony.yaml:2:3: plugins.x: the handler of k is nil"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in: %v", want, err)
+		}
+	}
+}
+
+type careless struct{}
+
+func (*careless) Handlers() map[string]Handler {
+	return map[string]Handler{"a b": (&deaf{}).Handle, "k": nil}
+}
+
 // A registry refuses what could not be used, lists by name, and the global
 // convenience panics where it fails.
 func TestRegistry(t *testing.T) {

@@ -110,7 +110,7 @@ func (a *App) prepare(ctx context.Context, drain bool) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSession(a, routes, drain)
+	return newSession(a, routes, drain), nil
 }
 
 // session is one Run.
@@ -130,49 +130,43 @@ type served struct {
 	promoter *scheduler.Promoter
 }
 
-func newSession(a *App, r routes, drain bool) (*session, error) {
+func newSession(a *App, r routes, drain bool) *session {
 	s := &session{app: a, routes: r, queues: map[string]*served{}}
 	w := a.cfg.Worker
 	cfg := engine.Config{
 		Concurrency: w.Concurrency, Lease: w.Lease, ShutdownTimeout: w.ShutdownTimeout, Strict: w.Strict,
 		Run: s.deliver, OnPulse: s.pulse, Logger: a.log,
 	}
-	var errs []error
-	for _, name := range queueNames(a.cfg) {
-		q := a.cfg.Queues[name]
-		errs = append(errs, checkQueue(name, q))
-		cfg.Queues = append(cfg.Queues, engine.Queue{Name: name, Weight: q.Weight, Open: func() backend.Queue { return openQueue(a.client, a.cfg, name) }})
+	for _, name := range slices.Sorted(maps.Keys(a.cfg.Queues)) {
+		cfg.Queues = append(cfg.Queues, engine.Queue{Name: name, Weight: a.cfg.Queues[name].Weight, Open: func() backend.Queue { return openQueue(a.client, a.cfg, name) }})
 		s.queues[name] = s.serveQueue(name)
-	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
 	}
 	if drain {
 		s.drain = newDrainWatch(s.queues)
 		cfg.Drained = s.drained
 	}
+	s.warnUnserved()
 	s.engine = engine.New(cfg)
 	a.work.drive(s.engine)
-	return s, nil
+	return s
+}
+
+// warnUnserved tells of handlers whose kind goes to a queue that this worker
+// does not serve: the jobs would wait, and nothing else would say why.
+func (s *session) warnUnserved() {
+	for _, kind := range slices.Sorted(maps.Keys(s.routes)) {
+		e := s.routes[kind]
+		if e.defaults.kind == "" || s.queues[e.defaults.Queue()] != nil {
+			continue
+		}
+		s.app.log.Warn("this worker handles a kind whose queue it does not serve: add the queue (queues in the config, --queue NAME)",
+			slog.String("kind", kind), slog.String("queue", e.defaults.Queue()))
+	}
 }
 
 func (s *session) serveQueue(name string) *served {
 	q := lookAt(s.app.client, s.app.cfg, name)
 	return &served{name: name, look: q, promoter: scheduler.NewPromoter(name, q.Promote, scheduler.Options{Logger: s.app.log})}
-}
-
-func queueNames(cfg Config) []string {
-	if len(cfg.Queues) == 0 {
-		return []string{DefaultQueue}
-	}
-	return slices.Sorted(maps.Keys(cfg.Queues))
-}
-
-func checkQueue(name string, q QueueConfig) error {
-	if err := CheckName(name); err != nil {
-		return fmt.Errorf("queues: %w", err)
-	}
-	return checkBackend(name, q)
 }
 
 // serve runs the engine, and beside it, until it has ended, the promoters and
