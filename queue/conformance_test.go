@@ -15,7 +15,10 @@ import (
 	"github.com/colonyq/colony/queue"
 )
 
-func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }
+func TestMain(m *testing.M) {
+	applyMutation()
+	os.Exit(redistest.Main(m))
+}
 
 // The list backend keeps the contract of package backend on every kind of server.
 func TestConformance(t *testing.T) {

@@ -97,6 +97,9 @@ func (q *Queue) List(ctx context.Context, s backend.State, offset, limit int) ([
 }
 
 func (q *Queue) list(ctx context.Context, s backend.State, offset, limit int64) ([]string, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
 	k := q.Keys
 	switch s {
 	case backend.Ready:

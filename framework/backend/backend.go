@@ -28,7 +28,7 @@ import (
 const (
 	MaxBatchJobs  = 1000
 	MaxBatchBytes = 1 << 20   // of entries in one Enqueue
-	MaxSliceBytes = 256 << 10 // of entries that one script moves (always at least one entry)
+	MaxSliceBytes = 256 << 10 // of entries that one script moves; the entry that reaches it still goes along
 	MaxStalls     = 3         // a job that outlives this many of its workers' deaths is dead
 )
 
@@ -108,7 +108,8 @@ type Queue interface {
 	// and counted. Refused: this one could not be applied and is still held (Err
 	// says why, a wrong-typed key for instance); the others were applied.
 	//
-	// After an error nothing or everything was applied: send it again.
+	// After an error any part of s may have been applied (more than one script's
+	// worth goes in several): send it again.
 	Settle(ctx context.Context, s []Settlement) ([]Outcome, error)
 
 	// Beat joins (the first time), renews the lease, puts back what lies in
@@ -134,9 +135,10 @@ type Control interface {
 	// Pause stops (or, with false, resumes) all deliveries of the queue. Running
 	// jobs go on. Safe twice.
 	Pause(ctx context.Context, on bool) error
-	// Cancel ends a job: a parked one at once, a running one through its worker's
-	// next Beat, a ready one through a tombstone that Take reads. Unknown ids leave
-	// a tombstone that expires after a day.
+	// Cancel ends a job: one that waits for its time (scheduled, retry) at once, a
+	// running one through its worker's next Beat, a ready one through a tombstone
+	// that Take reads. A dead one stays. Unknown ids leave a tombstone that expires
+	// after a day. Safe twice.
 	Cancel(ctx context.Context, id string) error
 }
 

@@ -113,10 +113,11 @@ func (o *ordering) known() []cli.Flag {
 }
 
 func (o *ordering) unknown(name string) error {
+	const behind = "; an argument that begins with - goes behind --"
 	if near := cli.SuggestFlag(o.known(), name, false); near != "" {
-		return usagef("unknown flag %s; the nearest is %s (an argument that begins with - goes behind --)", dashed(name), near)
+		return usagef("unknown flag %s; the nearest is %s%s", dashed(name), near, behind)
 	}
-	return usagef("unknown flag %s", dashed(name))
+	return usagef("unknown flag %s%s", dashed(name), behind)
 }
 
 func (o *ordering) result(program string) ([]string, error) {
@@ -137,10 +138,11 @@ func (o *ordering) result(program string) ([]string, error) {
 }
 
 func unknownCommand(app *cli.App, name string) error {
-	if near := cli.SuggestCommand(app.Commands, name); near != "" {
-		return usagef("unknown command %q; the nearest is %q", name, near)
+	var names []string
+	for _, c := range app.Commands {
+		names = append(names, c.Name)
 	}
-	return usagef("unknown command %q", name)
+	return usagef("unknown command %q; there are %s", name, strings.Join(names, ", "))
 }
 
 func find(flags []cli.Flag, name string) cli.Flag {

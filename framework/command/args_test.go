@@ -61,7 +61,7 @@ func TestOrderRefuses(t *testing.T) {
 		{oneCommand(), "k --queue", []string{"--queue", "needs a value"}},
 		{oneCommand(), "k --queue --quiet", []string{"needs a value", "--queue=--quiet"}},
 		{oneCommand(), "k -5", []string{"-5", "behind --"}},
-		{twoCommands(), "rum", []string{`"rum"`, `"run"`}},
+		{twoCommands(), "rum", []string{`"rum"`, "run"}},
 		{twoCommands(), "--drain stats", []string{"--drain"}},
 		{twoCommands(), "stats --drain", []string{"--drain"}},
 	} {

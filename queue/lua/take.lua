@@ -70,7 +70,7 @@ if not is_suspect then
   of_arrivals = walk(arrivals, max)
   of_ready = walk(ready, max)
 end
-local more = #entries < max and not is_suspect and call('LLEN', ready) > of_ready
+local more = #entries < max and not is_suspect and (call('LLEN', ready) > of_ready or call('LLEN', arrivals) > of_arrivals)
 
 -- Moving: everything is added before anything is removed.
 local merged = 0

@@ -14,6 +14,7 @@ var cancelTests = []test{
 	{"Ready", cancelReady},
 	{"Running", cancelRunning},
 	{"RunningThenRetried", cancelRunningThenRetried},
+	{"Dead", cancelDead},
 	{"Unknown", cancelUnknown},
 	{"Twice", cancelTwice},
 	{"OnlyThatOne", cancelOnlyThatOne},
@@ -92,6 +93,15 @@ func cancelRunningThenRetried(r *rig) {
 	w.promote(10)
 	w.none()
 	r.holds(byState{}, 1)
+}
+
+// A dead job stays, for a person to look at.
+func cancelDead(r *rig) {
+	w, d := r.held()
+	w.settle(backend.Applied, word(backend.Dead, d))
+	before := r.snapshot()
+	r.cancel(d.ID)
+	r.unchanged(before)
 }
 
 // An id that nobody knows is no error, and harms nobody.

@@ -10,6 +10,8 @@ import (
 
 var junkTests = []test{
 	{"Unreadable", junkUnreadable},
+	{"Headless", junkHeadless},
+	{"Headed", junkHeaded},
 	{"Huge", junkHuge},
 	{"BesideGood", junkBesideGood},
 	{"Foreign", junkForeign},
@@ -22,11 +24,25 @@ var unreadable = map[string]string{
 	"text": "hello", "array": `[1,2]`, "empty": "", "number": "42", "null": "null", "string": `"x"`,
 	"cut":      `{"kind":"test.kind","payl`,
 	"cutHead":  `{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","n":1,`,
-	"cutBody":  `{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","n":1,"s":0,"kind":"test.kind","payl`,
-	"noKind":   `{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","n":1,"s":0,"v":1,"payload":1}`,
-	"trailing": `{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","n":1,"s":0,"v":1,"kind":"test.kind","payload":1}}`,
+	"trailing": `{"kind":"test.kind","payload":1}}`,
 	"binary":   "\x00\xff\xfe{}",
-	"brokenID": `{"id":"01ARZ3NDEKTSV4RRFFQ69G5FA","n":1,"s":0,"v":1,"kind":5,"payload":1}`,
+}
+
+// headless are JSON objects without a good head that are no jobs all the same:
+// they get a head before anybody sees that.
+var headless = map[string]string{
+	"noKind":      `{"payload":1}`,
+	"oddKind":     `{"kind":5,"payload":1}`,
+	"brokenID":    `{"id":"01ARZ3NDEKTSV4RRFFQ69G5FA","n":1,"s":0,"kind":5,"payload":1}`,
+	"emptyObject": `{}`,
+}
+
+// headed are entries with a head that somebody made up, and nothing good behind
+// it. They are believed, so they are not counted as enqueued.
+var headed = map[string]string{
+	"cut":    `{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","n":1,"s":0,"kind":"test.kind","payl`,
+	"noKind": `{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAW","n":1,"s":0,"v":1,"payload":1}`,
+	"newer":  `{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAX","n":1,"s":7,"v":999,"payload":1}`,
 }
 
 func (r *rig) push(entries ...string) {
@@ -71,24 +87,52 @@ func junkUnreadable(r *rig) {
 }
 
 // Size is no excuse: an unreadable entry above every budget ends there too.
-func junkHuge(r *rig) { r.deadJunk(strings.Repeat("x", 3*backend.MaxSliceBytes)) }
+func junkHuge(r *rig) { r.deadJunk(strings.Repeat("x", 5*backend.MaxSliceBytes)) }
 
 func (r *rig) deadJunk(entry string) {
+	r.Helper()
+	if got := r.onlyDead(entry); got != entry {
+		r.Fatalf("the payload of the dead job is %.200q, want the raw entry %.200q", got, entry)
+	}
+	r.holds(byState{backend.DeadState: 1}, 0)
+}
+
+// onlyDead pushes an entry that nobody can read, and returns the payload of the
+// dead job that it became.
+func (r *rig) onlyDead(entry string) string {
 	r.Helper()
 	r.push(entry)
 	if good := r.join(Options{}).drain(); len(good) > 0 {
 		r.Fatalf("%.200q was delivered as kind %q", entry, good[0].Kind)
 	}
-	r.holds(byState{backend.DeadState: 1}, 0)
 	dead, err := r.inspector().List(r.Context(), backend.DeadState, 0, 10)
 	r.must(err)
+	r.want("dead jobs", len(dead), 1)
 	r.want("reason", dead[0].Reason, "unreadable")
 	r.want("length of the id", len(dead[0].ID), 26)
-	if string(dead[0].Payload) != entry {
-		r.Fatalf("the payload of the dead job is %.200q, want the raw entry %.200q", dead[0].Payload, entry)
-	}
 	if dead[0].ContentType == "" || dead[0].ContentType == wire.JSON {
 		r.Errorf("content type %q, want one that says it is no JSON", dead[0].ContentType)
+	}
+	return string(dead[0].Payload)
+}
+
+// An object that got a head and turns out to be no job is kept with all its
+// bytes behind that head, and counted as enqueued.
+func junkHeadless(r *rig) {
+	for name, entry := range headless {
+		r.sub(name, func(r *rig) {
+			if got := r.onlyDead(entry); !strings.HasSuffix(got, entry[1:]) {
+				r.Fatalf("the payload of the dead job is %q, want it to end in %q", got, entry[1:])
+			}
+			r.holds(byState{backend.DeadState: 1}, 0)
+		})
+	}
+}
+
+// An entry whose head is good and whose rest is not is kept as it is.
+func junkHeaded(r *rig) {
+	for name, entry := range headed {
+		r.sub(name, func(r *rig) { r.want("payload", r.onlyDead(entry), entry) })
 	}
 }
 
@@ -153,18 +197,19 @@ func junkCountedOnce(r *rig) {
 	r.holds(byState{}, 1)
 }
 
-// Whatever an entry holds, it is delivered or dead, once.
+// Whatever an entry holds, it is delivered or dead, once, and leaves the hand
+// when it is settled.
 func junkOnePlace(r *rig) {
 	entries := []string{
 		`{}`,
 		`{"id":"x","kind":"test.kind"}`,
 		`{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","id":"01BX5ZZKBKACTAV9WEVGEMMVRZ","kind":"test.kind","payload":1}`,
-		`{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAW","n":1,"s":0,"v":1,"kind":"a","kind":"b","payload":1}`,
+		`{"id":"00000000000000000000000:%1","n":1,"s":0,"kind":"a","payload":1}`,
 		`{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAX","n":99999999999999999999,"s":0,"v":1,"kind":"a","payload":1}`,
 		`{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAY","n":-1,"s":-5,"v":1,"kind":"a","payload":1}`,
-		`{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAZ","n":1,"s":99,"v":1,"kind":"a","payload":1}`,
-		`{"id":"01ARZ3NDEKTSV4RRFFQ69G5FB0","n":1,"s":0,"v":999,"kind":"a","payload":1}`,
-		`{"id":"00000000000000000000000:%1","n":1,"s":0,"v":1,"kind":"a","payload":1}`,
+		`{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAZ","n":01,"s":0,"v":1,"kind":"a","payload":1}`,
+		`{"id":"01ARZ3NDEKTSV4RRFFQ69G5FB0","n":1,"s":00,"v":1,"kind":"a","payload":1}`,
+		`{"id":"01ARZ3NDEKTSV4RRFFQ69G5FB1", "n":1,"s":0,"v":1,"kind":"a","payload":1}`,
 		`{"kind":"a","payload":` + strings.Repeat("[", 2000) + strings.Repeat("]", 2000) + `}`,
 		"{\"kind\":\"a\",\"payload\":\"\xff\"}",
 	}

@@ -3,6 +3,7 @@ package backendtest
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/colonyq/colony/framework/backend"
 )
@@ -15,6 +16,7 @@ var takeTests = []test{
 	{"NotJoined", takeNotJoined},
 	{"LeaseRunOut", takeLeaseRunOut},
 	{"Budget", takeBudget},
+	{"BudgetOfArrivals", takeBudgetOfArrivals},
 	{"Fence", takeFence},
 	{"EndedContext", takeEndedContext},
 	{"AloneWithoutSuspect", takeAloneWithoutSuspect},
@@ -93,12 +95,12 @@ func takeBudget(r *rig) {
 	for calls := 0; len(got) < len(want) && calls < len(want); calls++ {
 		taken, err := w.Take(r.Context(), 100, false)
 		r.must(err)
-		size := 0
-		for _, d := range taken.Deliveries {
+		size := 0 // without the last one, which may have reached the limit
+		for _, d := range taken.Deliveries[:max(len(taken.Deliveries)-1, 0)] {
 			size += len(d.Raw())
 		}
-		if size > backend.MaxSliceBytes && len(taken.Deliveries) > 1 {
-			r.Fatalf("one call carried %d entries of %d bytes together", len(taken.Deliveries), size)
+		if size >= backend.MaxSliceBytes {
+			r.Fatalf("one call carried %d entries, %d bytes before the last", len(taken.Deliveries), size)
 		}
 		got = append(got, ids(taken.Deliveries)...)
 		if more := len(got) < len(want); taken.More != more {
@@ -106,6 +108,31 @@ func takeBudget(r *rig) {
 		}
 	}
 	r.want("in as many calls as it needs", got, want)
+}
+
+// What several waits have popped is under the same limit, and More speaks of it
+// too.
+func takeBudgetOfArrivals(r *rig) {
+	const n = 4
+	var ends []<-chan error
+	for range n {
+		ends = append(ends, r.join(Options{}).waiting(r.Context(), time.Minute))
+	}
+	for range n {
+		job := r.job()
+		job.Envelope.Payload = []byte(`"` + strings.Repeat("x", backend.MaxSliceBytes/2+1) + `"`)
+		r.enqueue(job)
+	}
+	for _, end := range ends {
+		r.must(r.within(end))
+	}
+	w, got := r.join(Options{}), 0
+	for more := true; more; {
+		taken, err := w.Take(r.Context(), 100, false)
+		r.must(err)
+		got, more = got+len(taken.Deliveries), taken.More
+	}
+	r.want("taken until there was no more", got, n)
 }
 
 // The fence grows with every delivery of a job, whatever brought it back, and a

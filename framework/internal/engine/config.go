@@ -121,7 +121,7 @@ const (
 	aheadTimes   = 3                      // and at most this many times the concurrency
 	shedAfter    = time.Second            // what was prefetched and has not started by then goes back
 	drainEvery   = 100 * time.Millisecond
-	minUnsettled = 64 // results that may wait to be settled before a queue's takes pause, at least
+	minUnsettled = 256 // results that may wait to be settled before a queue's takes pause, at least
 )
 
 func (c Config) beatInterval() time.Duration { return min(beatEvery, c.Lease/3) }

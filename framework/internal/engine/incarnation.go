@@ -58,8 +58,9 @@ type incarnation struct {
 	hand      []*job
 	running   int // handlers of its deliveries that have not returned
 	unsettled int
-	pending   words // ended, to be settled
-	inFlight  int   // being settled now
+	pending   words     // ended, to be settled
+	inFlight  int       // being settled now
+	flushed   time.Time // when these were first sent
 	refused   []refusal
 }
 

@@ -80,14 +80,24 @@ func (l *lane) ready() bool { return l.free() && !l.inc.empty }
 func (l *lane) thirsty() bool { return l.free() && l.inc.empty }
 
 func (l *lane) free() bool {
-	return l.inc != nil && l.inc.state == idle && !l.paused && l.inc.unsettled < l.e.cfg.maxUnsettled()
+	return l.inc != nil && l.inc.state == idle && !l.paused && !l.full()
 }
 
-// competes: the lane has something to take, or is finding out. A sick one does
-// not count, nor one whose Take hangs: nobody waits for those.
+// full: so much waits to be settled that more is not to be run for now.
+func (l *lane) full() bool { return l.inc.unsettled >= l.e.cfg.maxUnsettled() }
+
+// competes: the lane has something to take, or is about to know, or to have
+// settled enough. A sick one does not count, nor one whose calls hang: nobody
+// waits for those.
 func (l *lane) competes() bool {
-	if l.sick || l.paused || l.inc == nil {
+	i := l.inc
+	switch {
+	case i == nil || l.sick || l.paused:
 		return false
+	case i.state == taking:
+		return !i.slow
+	case i.state == idle && !i.empty && l.full():
+		return i.inFlight > 0 && time.Since(i.flushed) < slowTake
 	}
-	return l.ready() || l.inc.state == taking && !l.inc.slow
+	return l.ready()
 }

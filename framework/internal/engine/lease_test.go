@@ -86,7 +86,7 @@ func TestErrLostFromAnyCall(t *testing.T) {
 				s := newServer("q")
 				out := make(chan ending, 10)
 				r := drive(t, Config{Run: func(ctx context.Context, d *backend.Delivery) backend.Settlement {
-					if d.ID == "short" || d.S > 0 {
+					if d.ID == "short" || d.N > 1 {
 						return backend.Settlement{Verdict: backend.Done}
 					}
 					return untilEnded(out)(ctx, d)

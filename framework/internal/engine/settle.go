@@ -94,7 +94,7 @@ func (i *incarnation) cut(batch *words) (again time.Duration, ok bool) {
 		left.said = append(left.said, i.pending.said[backend.MaxBatchJobs:]...)
 		i.pending = left
 	}
-	i.inFlight = len(batch.jobs)
+	i.inFlight, i.flushed = len(batch.jobs), time.Now()
 	return again, i.inFlight > 0
 }
 

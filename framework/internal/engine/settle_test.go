@@ -79,8 +79,8 @@ func TestUnsettledIsBounded(t *testing.T) {
 			return lasting(time.Millisecond)(ctx, d)
 		}}, s)
 		time.Sleep(10 * time.Second)
-		if n := runs.Load(); n < 64 || n > 64+40 {
-			t.Errorf("%d jobs ran unsettled, want 64 and what was in hand", n)
+		if n := runs.Load(); n < 256 || n > 256+40 {
+			t.Errorf("%d jobs ran unsettled, want 256 and what was in hand", n)
 		}
 		s.set(func() { delete(s.before, "settle") })
 		time.Sleep(20 * time.Second)

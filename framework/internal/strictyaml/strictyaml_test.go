@@ -105,7 +105,7 @@ raw: *w
 	no := false
 	want := outer{
 		hidden: 9, shared: shared{Region: "eu"},
-		Text:   "preset", Flag: &no, Count: 7, Small: -128, Size: 65535, Ratio: 2, Timeout: 90 * time.Second,
+		Text: "preset", Flag: &no, Count: 7, Small: -128, Size: 65535, Ratio: 2, Timeout: 90 * time.Second,
 		Words: []string{"a", "5", "true"}, Env: map[string]string{"A": "8080", "B": "old"},
 		Inner: inner{Name: "x"}, Ptr: &inner{"y", 5 * time.Millisecond},
 		List:   []inner{{"z", 5 * time.Millisecond}, {"only", 0}},

@@ -18,19 +18,33 @@ end
 
 local digits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
 
+-- Entries may be megabytes, so it goes by 12 bits at a time. The pieces are joined now and then: the embedded server's
+-- Lua cannot join more than about 5,000 at once.
 local function base64(s)
-  local out = {}
+  local two = {}
+  for v = 0, 4095 do
+    local d = math.floor(v / 64)
+    two[v] = string.sub(digits, d + 1, d + 1) .. string.sub(digits, v % 64 + 1, v % 64 + 1)
+  end
+  local done, out = {}, {}
+  local function join(all, n)
+    if #all < n then return all end
+    return {table.concat(all)}
+  end
   for i = 1, #s, 3 do
     local a, b, c = string.byte(s, i, i + 2)
     local v = a * 65536 + (b or 0) * 256 + (c or 0)
-    for shift = 3, 0, -1 do
-      local d = math.floor(v / 64 ^ shift) % 64 + 1
-      out[#out + 1] = string.sub(digits, d, d)
+    local left, right = two[math.floor(v / 4096)], two[v % 4096]
+    if not c then right = string.sub(right, 1, 1) .. '=' end
+    if not b then right = '==' end
+    out[#out + 1] = left .. right
+    if #out == 2000 then
+      done[#done + 1] = table.concat(out)
+      out = {}
+      done = join(done, 2000)
     end
-    if not c then out[#out] = '=' end
-    if not b then out[#out - 1] = '=' end
   end
-  return table.concat(out)
+  return table.concat(done) .. table.concat(out)
 end
 
 -- The envelope in which an unreadable entry is kept: its bytes as the payload.
