@@ -44,7 +44,6 @@ type plugins struct {
 	registry *Registry
 	list     []*instance
 	ready    bool
-	cleaned  bool
 }
 
 // newPlugins makes every instance and decodes its config; it joins all problems.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -48,6 +49,7 @@ func TestDrain(t *testing.T) {
 	app := frameworktest.New(t, func(cfg *framework.Config) {
 		cfg.Queues = map[string]framework.QueueConfig{"emails": {}}
 	})
+	var mu sync.Mutex
 	var sent []string
 	framework.Handle(app.App, sendEmail, func(ctx context.Context, j *framework.Job[email]) error {
 		if j.Payload.To == "ada@example.org" {
@@ -57,6 +59,8 @@ func TestDrain(t *testing.T) {
 		if j.Payload.To == "bob@example.org" && j.Attempt == 1 {
 			return framework.RetryIn(0, errors.New("busy"))
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		sent = append(sent, j.Payload.To)
 		return nil
 	})

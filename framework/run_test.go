@@ -1,0 +1,186 @@
+package framework
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/colonyq/colony/framework/backend"
+)
+
+// Drain names a paused queue that holds jobs.
+func TestDrainPaused(t *testing.T) {
+	app := openApp(t)
+	enqueue(t, app, "k")
+	if err := lookAt(app.client, app.cfg, DefaultQueue).Pause(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	r, err := app.Drain(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "paused queues: default (1 jobs)") || r.Queues[DefaultQueue].Ready != 1 {
+		t.Errorf("got %+v, %v", r, err)
+	}
+}
+
+// What is left decides whether a drain is over: work elsewhere goes on, jobs of
+// a paused queue are named, jobs due later do not count.
+func TestRemains(t *testing.T) {
+	for name, c := range map[string]struct {
+		counts map[string]Counts
+		idle   bool
+		stuck  string
+	}{
+		"nothing":         {map[string]Counts{"a": {}}, true, ""},
+		"later":           {map[string]Counts{"a": {Scheduled: 1, Retry: 1, Dead: 1}}, true, ""},
+		"ready":           {map[string]Counts{"a": {Ready: 1}}, false, ""},
+		"due":             {map[string]Counts{"a": {Due: 1}}, false, ""},
+		"suspect":         {map[string]Counts{"a": {Suspect: 1}}, false, ""},
+		"active":          {map[string]Counts{"a": {Active: 1}}, false, ""},
+		"paused":          {map[string]Counts{"a": {Ready: 2, Paused: true}, "b": {}}, true, "not drained: paused queues: a (2 jobs): resume them"},
+		"paused, empty":   {map[string]Counts{"a": {Paused: true}}, true, ""},
+		"paused, active":  {map[string]Counts{"a": {Ready: 2, Active: 1, Paused: true}}, false, ""},
+		"paused and busy": {map[string]Counts{"a": {Ready: 2, Paused: true}, "b": {Ready: 1}}, false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stuck, idle := remains(c.counts)
+			if idle != c.idle || fmt.Sprint(stuck) != fmt.Sprint(errorOf(c.stuck)) {
+				t.Errorf("got %v, %v", stuck, idle)
+			}
+		})
+	}
+}
+
+func errorOf(s string) error {
+	if s == "" {
+		return nil
+	}
+	return errors.New(s)
+}
+
+// Run returns nil after a clean stop. Handlers may finish; one that does not is
+// told ErrShutdown after the timeout, and its job is released, nothing counted.
+func TestShutdown(t *testing.T) {
+	app := openApp(t, func(c *Config) { c.Worker.ShutdownTimeout = 100 * time.Millisecond })
+	running := make(chan struct{})
+	var cause error
+	HandleRaw(app, "k", func(ctx context.Context, _ *Delivery) error {
+		close(running)
+		<-ctx.Done()
+		cause = context.Cause(ctx)
+		return ctx.Err()
+	})
+	id := enqueue(t, app, "k")
+	ctx, stop := context.WithCancel(t.Context())
+	result := make(chan error, 1)
+	go func() { result <- app.Run(ctx) }()
+	<-running
+	stop()
+	if err := <-result; err != nil {
+		t.Errorf("run: %v", err)
+	}
+	if !errors.Is(cause, ErrShutdown) {
+		t.Errorf("the context ended with %v", cause)
+	}
+	e, state, err := app.Inspect(DefaultQueue).Show(t.Context(), id)
+	if err != nil || state != backend.Ready || e.Attempt != 0 {
+		t.Errorf("got %s %+v, %v", state, e, err)
+	}
+}
+
+// A running job that a person cancels hears of it by a hint, well before the
+// next beat has to; it is gone, whatever its handler answers.
+func TestCancelRunningJob(t *testing.T) {
+	app := openApp(t)
+	running := make(chan struct{})
+	var cause error
+	HandleRaw(app, "k", func(ctx context.Context, _ *Delivery) error {
+		close(running)
+		<-ctx.Done()
+		cause = context.Cause(ctx)
+		return nil
+	})
+	id := enqueue(t, app, "k")
+	result := make(chan error, 1)
+	var r Report
+	go func() {
+		var err error
+		r, err = app.Drain(t.Context())
+		result <- err
+	}()
+	<-running
+	if err := lookAt(app.client, app.cfg, DefaultQueue).Cancel(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-result; err != nil || !errors.Is(cause, ErrCanceled) || r.Canceled != 1 {
+		t.Errorf("ended with %v, %+v, %v", cause, r, err)
+	}
+	if _, _, err := app.Inspect(DefaultQueue).Show(t.Context(), id); !errors.Is(err, backend.ErrNotFound) {
+		t.Errorf("show: %v", err)
+	}
+}
+
+// A handler that goes on after its timeout keeps its slot and is told of, when
+// that is noticed and when it ends; one that returns in time is not.
+func TestStubbornHandler(t *testing.T) {
+	for name, c := range map[string]struct {
+		goesOn time.Duration
+		lines  int
+	}{"obedient": {0, 0}, "stubborn": {time.Minute, 2}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log lines
+				s := &session{app: &App{log: slog.New(slog.NewTextHandler(&log, nil))}}
+				execute(t.Context(), func(ctx context.Context, _ *Delivery) error {
+					<-ctx.Done()
+					time.Sleep(c.goesOn)
+					return nil
+				}, &Delivery{ID: "ID", Timeout: time.Second}, s.late)
+				if n := log.count("id=ID"); n != c.lines || c.lines > 0 && log.count("late=1m0s") != 1 {
+					t.Errorf("logged\n%s", log.String())
+				}
+			})
+		})
+	}
+}
+
+// A worker that handles a kind whose queue it does not serve says so.
+func TestUnservedQueue(t *testing.T) {
+	app := openApp(t)
+	var log lines
+	app.log = slog.New(slog.NewTextHandler(&log, nil))
+	Handle(app, DefineKind[int]("k", Queue("elsewhere")), func(context.Context, *Job[int]) error { return nil })
+	Handle(app, DefineKind[int]("here"), func(context.Context, *Job[int]) error { return nil })
+	if _, err := app.Drain(t.Context()); err != nil || log.count("kind=k queue=elsewhere") != 1 || log.count("whose queue") != 1 {
+		t.Errorf("%v, logged\n%s", err, log.String())
+	}
+}
+
+// Abort ends a Run at once, whatever its shutdown timeout; an early one too.
+func TestAbort(t *testing.T) {
+	app := openApp(t, func(c *Config) { c.Worker.ShutdownTimeout = time.Hour })
+	running := make(chan struct{})
+	HandleRaw(app, "k", func(ctx context.Context, _ *Delivery) error {
+		close(running)
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	enqueue(t, app, "k")
+	result := make(chan error, 1)
+	go func() { result <- app.Run(t.Context()) }()
+	<-running
+	app.Abort()
+	app.Abort()
+	if err := <-result; err != nil {
+		t.Errorf("run: %v", err)
+	}
+
+	early := openApp(t)
+	early.Abort()
+	if err := early.Run(t.Context()); err != nil {
+		t.Errorf("run: %v", err)
+	}
+}
