@@ -37,6 +37,7 @@ func (i *incarnation) beat() time.Duration {
 	switch {
 	case err == nil:
 		i.l.failures.worked("beat")
+		i.tellTrouble(p.Trouble)
 		i.feel(sent, p)
 		return 0
 	case errors.Is(err, backend.ErrLost):
@@ -46,6 +47,15 @@ func (i *incarnation) beat() time.Duration {
 		return 0
 	}
 	return i.l.failures.failed("beat", err)
+}
+
+// tellTrouble logs what a beat could not do beside renewing the lease.
+func (i *incarnation) tellTrouble(why error) {
+	if why == nil {
+		i.l.failures.worked("look around")
+		return
+	}
+	i.l.failures.failed("look around", why)
 }
 
 func (i *incarnation) callBeat() (backend.Pulse, error) {

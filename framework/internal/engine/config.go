@@ -121,6 +121,7 @@ const (
 	aheadTimes   = 3                      // and at most this many times the concurrency
 	shedAfter    = time.Second            // what was prefetched and has not started by then goes back
 	drainEvery   = 100 * time.Millisecond
+	doubtBeats   = 3   // after a lost reply, beats that show all that it brought
 	minUnsettled = 256 // results that may wait to be settled before a queue's takes pause, at least
 )
 

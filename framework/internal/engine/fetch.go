@@ -107,8 +107,8 @@ func (i *incarnation) foundPaused() {
 	i.e.suspects.forsake(i.l)
 }
 
-// failedTake: its reply may be lost and deliveries with it. Two beats that are
-// sent from now on would show them as ghosts.
+// failedTake: its reply may be lost and deliveries with it. Some beats that are
+// sent from now on will show them as ghosts.
 func (i *incarnation) failedTake() {
 	i.e.mu.Lock()
 	defer i.e.mu.Unlock()
@@ -116,7 +116,7 @@ func (i *incarnation) failedTake() {
 		return
 	}
 	i.l.sick, i.l.deficit = true, 0
-	i.unsure, i.unsureAt = 2, time.Now()
+	i.unsure, i.unsureAt = doubtBeats, time.Now()
 	i.e.suspects.failed(i.l)
 }
 

@@ -85,6 +85,7 @@ func (i *incarnation) join() bool {
 		p, err := i.callBeat()
 		if err == nil && time.Since(sent) < i.e.cfg.Lease {
 			i.l.failures.worked("beat")
+			i.tellTrouble(p.Trouble)
 			return i.enter(sent, p)
 		}
 		if errors.Is(err, backend.ErrLost) {

@@ -267,3 +267,54 @@ func TestDrain(t *testing.T) {
 		s.nothingHeld(t)
 	})
 }
+
+// Guarantee: a Wait whose wake-up is lost costs a moment: the beat sees that the
+// line is not empty and has the queue asked.
+func TestLostWakeUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer("q")
+		s.before["wait"] = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		r := drive(t, Config{Run: done}, s)
+		synctest.Wait()
+		s.push("a")
+		time.Sleep(3500 * time.Millisecond)
+		if v := s.settled("a"); len(v) != 1 {
+			t.Errorf("settled %v after 3.5 s", v)
+		}
+		r.stop()
+	})
+}
+
+// troubled is a queue whose beats renew the lease and nothing more.
+type troubled struct{ backend.Queue }
+
+func (q troubled) Beat(ctx context.Context) (backend.Pulse, error) {
+	p, err := q.Queue.Beat(ctx)
+	p.Trouble = backend.ErrWrongType
+	return p, err
+}
+
+// Guarantee: what keeps a beat from looking around is told once, and every
+// pulse is handed on with the queue's present incarnation.
+func TestPulsesAreHandedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		s := newServer("q")
+		s.wrap = func(q backend.Queue) backend.Queue { return troubled{q} }
+		pulses := 0
+		r := drive(t, Config{Run: done, Logger: slog.New(slog.NewTextHandler(&out, nil)), OnPulse: func(name string, q backend.Queue, p backend.Pulse) {
+			if _, ours := q.(troubled); !ours || name != "q" || p.Workers != 1 {
+				t.Errorf("pulse of %q: %+v", name, p)
+			}
+			pulses++
+		}}, s)
+		time.Sleep(10 * time.Second)
+		r.stop()
+		if pulses < 10 || pulses > 13 {
+			t.Errorf("%d pulses in 10 s", pulses)
+		}
+		if n := strings.Count(out.String(), "\n"); n != 1 {
+			t.Errorf("%d lines, want one about the trouble:\n%s", n, out.String())
+		}
+	})
+}

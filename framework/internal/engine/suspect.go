@@ -18,7 +18,7 @@ const (
 	calm     pursuitPhase = iota
 	wanted                // takes nothing until it holds nothing
 	asking                // the Take alone is in flight
-	doubting              // its reply is lost: two beats will show what it brought
+	doubting              // its reply is lost: beats will show what it brought
 	holding               // the suspect is in hand
 )
 
