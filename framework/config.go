@@ -36,7 +36,7 @@ type Config struct {
 	Redis      redisclient.Config      `yaml:"redis"`
 	Namespace  string                  `yaml:"namespace"` // prefix of every key; "" = colony
 	Worker     WorkerConfig            `yaml:"worker"`
-	Queues     map[string]QueueConfig  `yaml:"queues"`     // none = default
+	Queues     map[string]QueueConfig  `yaml:"queues"`     // none = those of the kinds it handles, and default
 	Handlers   map[string]PluginConfig `yaml:"handlers"`   // kind, or *, to the plugin that handles it
 	Plugins    map[string]PluginConfig `yaml:"plugins"`    // plugins that bring kinds or middleware
 	Middleware []PluginConfig          `yaml:"middleware"` // outermost first
@@ -66,7 +66,7 @@ type PluginConfig struct {
 	file, path string // of an entry that was read from a file, for messages
 }
 
-// resolve validates c and leaves nothing in it to default.
+// resolve validates c and fills in its defaults.
 func (c Config) resolve() (Config, error) {
 	if err := c.Validate(); err != nil {
 		return Config{}, err
@@ -74,7 +74,8 @@ func (c Config) resolve() (Config, error) {
 	return c.withDefaults(), nil
 }
 
-// withDefaults returns a copy in which nothing is left to default.
+// withDefaults returns a copy in which nothing is left to default but the queues
+// of a worker that names none: those follow from what it handles.
 func (c Config) withDefaults() Config {
 	orDefault(&c.Redis.URL, redisclient.DefaultURL)
 	orDefault(&c.Namespace, DefaultNamespace)
@@ -82,9 +83,6 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.Worker.Lease, DefaultLease)
 	orDefault(&c.Worker.ShutdownTimeout, DefaultShutdownTimeout)
 	c.Queues = maps.Clone(c.Queues)
-	if len(c.Queues) == 0 {
-		c.Queues = map[string]QueueConfig{DefaultQueue: {}}
-	}
 	for name, q := range c.Queues {
 		orDefault(&q.Weight, 1)
 		c.Queues[name] = q

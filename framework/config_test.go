@@ -212,7 +212,6 @@ func TestWithDefaults(t *testing.T) {
 		Redis:     redisclient.Config{URL: "redis://localhost:6379/0"},
 		Namespace: "colony",
 		Worker:    WorkerConfig{Concurrency: 20, Lease: 15 * time.Second, ShutdownTimeout: 25 * time.Second},
-		Queues:    map[string]QueueConfig{"default": {Weight: 1}},
 	}
 	if got := (Config{}).withDefaults(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)

@@ -21,12 +21,15 @@ const (
 
 // deliver runs one delivery and says what became of it.
 func (s *session) deliver(ctx context.Context, bd *backend.Delivery) backend.Settlement {
-	if bd.Bad != nil {
+	switch {
+	case errors.Is(bd.Bad, wire.ErrVersion): // by a newer producer: not for this worker, but no junk either
+		return s.giveBack(ctx, bd, bd.Bad.Error())
+	case bd.Bad != nil:
 		return s.unreadable(ctx, bd)
 	}
 	e, ok := s.routes.find(bd.Kind)
 	if !ok {
-		return s.giveBack(ctx, bd)
+		return s.giveBack(ctx, bd, "no handler for this kind")
 	}
 	d := newDelivery(bd, e)
 	o := execute(ctx, e.handler, d, s.late)
@@ -61,11 +64,11 @@ func (s *session) unreadable(ctx context.Context, bd *backend.Delivery) backend.
 
 // giveBack parks a job that nobody here handles: another worker may, or this
 // one's next version.
-func (s *session) giveBack(ctx context.Context, bd *backend.Delivery) backend.Settlement {
+func (s *session) giveBack(ctx context.Context, bd *backend.Delivery, why string) backend.Settlement {
 	s.tally.count(Snoozed)
 	if s.tally.stranger(bd.Kind) {
-		s.app.log.LogAttrs(ctx, slog.LevelWarn, "no handler for this kind: its jobs are given back, with growing delays, until a worker handles it",
-			slog.String("kind", bd.Kind), slog.String("queue", bd.Queue), slog.String("id", bd.ID))
+		s.app.log.LogAttrs(ctx, slog.LevelWarn, "job is given back, with growing delays, until a worker handles it",
+			slog.String("why", why), slog.String("kind", bd.Kind), slog.String("queue", bd.Queue), slog.String("id", bd.ID))
 	}
 	delay := spread(doubled(firstGiveBack, int(min(bd.N, 10)), lastGiveBack))
 	return backend.Settlement{Delivery: bd, Verdict: backend.Snooze, Delay: delay}

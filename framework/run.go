@@ -137,8 +137,9 @@ func newSession(a *App, r routes, drain bool) *session {
 		Concurrency: w.Concurrency, Lease: w.Lease, ShutdownTimeout: w.ShutdownTimeout, Strict: w.Strict,
 		Run: s.deliver, OnPulse: s.pulse, Logger: a.log,
 	}
-	for _, name := range slices.Sorted(maps.Keys(a.cfg.Queues)) {
-		cfg.Queues = append(cfg.Queues, engine.Queue{Name: name, Weight: a.cfg.Queues[name].Weight, Open: func() backend.Queue { return openQueue(a.client, a.cfg, name) }})
+	queues := servedQueues(a.cfg.Queues, r)
+	for _, name := range slices.Sorted(maps.Keys(queues)) {
+		cfg.Queues = append(cfg.Queues, engine.Queue{Name: name, Weight: queues[name].Weight, Open: func() backend.Queue { return openQueue(a.client, a.cfg, name) }})
 		s.queues[name] = s.serveQueue(name)
 	}
 	if drain {
@@ -149,6 +150,21 @@ func newSession(a *App, r routes, drain bool) *session {
 	s.engine = engine.New(cfg)
 	a.work.drive(s.engine)
 	return s
+}
+
+// servedQueues are the queues of the config or, where it names none, the default
+// queue and those of the kinds that are handled here.
+func servedQueues(named map[string]QueueConfig, r routes) map[string]QueueConfig {
+	if len(named) > 0 {
+		return named
+	}
+	queues := map[string]QueueConfig{DefaultQueue: {}}
+	for _, e := range r {
+		if e.defaults.kind != "" {
+			queues[e.defaults.Queue()] = QueueConfig{}
+		}
+	}
+	return queues
 }
 
 // warnUnserved tells of handlers whose kind goes to a queue that this worker

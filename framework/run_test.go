@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/colonyq/colony/framework/backend"
+	"github.com/colonyq/colony/framework/wire"
 )
 
 // Drain names a paused queue that holds jobs.
@@ -149,13 +150,40 @@ func TestStubbornHandler(t *testing.T) {
 
 // A worker that handles a kind whose queue it does not serve says so.
 func TestUnservedQueue(t *testing.T) {
-	app := openApp(t)
+	app := openApp(t, func(c *Config) { c.Queues = map[string]QueueConfig{DefaultQueue: {}} })
 	var log lines
 	app.log = slog.New(slog.NewTextHandler(&log, nil))
 	Handle(app, DefineKind[int]("k", Queue("elsewhere")), func(context.Context, *Job[int]) error { return nil })
 	Handle(app, DefineKind[int]("here"), func(context.Context, *Job[int]) error { return nil })
 	if _, err := app.Drain(t.Context()); err != nil || log.count("kind=k queue=elsewhere") != 1 || log.count("whose queue") != 1 {
 		t.Errorf("%v, logged\n%s", err, log.String())
+	}
+}
+
+// A worker whose config names no queue serves those of the kinds it handles.
+func TestServesWhatItHandles(t *testing.T) {
+	app := openApp(t)
+	kind := DefineKind[int]("k", Queue("elsewhere"))
+	Handle(app, kind, func(context.Context, *Job[int]) error { return nil })
+	for _, queue := range []string{"elsewhere", DefaultQueue} {
+		if _, err := kind.Enqueue(t.Context(), app, 1, Queue(queue)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r, err := app.Drain(t.Context()); err != nil || r.Done != 2 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// A job in a format of tomorrow is not junk: it is given back for a newer worker.
+func TestNewerFormatIsGivenBack(t *testing.T) {
+	app := openApp(t)
+	s := newSession(app, nil, false)
+	entry := []byte(`{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","n":1,"s":0,"v":99,"kind":"k"}`)
+	_, bad := wire.Parse(entry)
+	got := s.deliver(t.Context(), backend.NewDelivery("q", wire.Envelope{ID: "01ARZ3NDEKTSV4RRFFQ69G5FAV", N: 1}, entry, bad))
+	if got.Verdict != backend.Snooze || got.Delay <= 0 {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -37,6 +37,9 @@ var (
 // promoterOffice is how long a promoter that went silent keeps its office.
 const promoterOffice = 3 * time.Second
 
+// patience is how long a look for ghosts waits for the take that is on its way.
+const patience = 250 * time.Millisecond
+
 // reapSlices bounds what one beat puts back, so that it ends while the lease lasts.
 const reapSlices = 20
 
@@ -45,10 +48,10 @@ func (q *Queue) Beat(ctx context.Context) (backend.Pulse, error) {
 	q.mu.Lock()
 	join, held := !q.joined, len(q.hand)
 	q.mu.Unlock()
-	quiet := q.taking.TryLock()
+	quiet := q.tryTaking()
 	v, err := q.beat(ctx, join)
 	if quiet {
-		q.taking.Unlock()
+		q.unlockTaking()
 	}
 	if err != nil {
 		return q.onlyLease(ctx, join, err)
@@ -74,6 +77,15 @@ func (q *Queue) Beat(ctx context.Context) (backend.Pulse, error) {
 		p.Trouble = errors.Join(p.Trouble, err)
 	}
 	return p, nil
+}
+
+func (q *Queue) tryTaking() bool {
+	select {
+	case q.taking <- struct{}{}:
+		return true
+	default:
+		return false
+	}
 }
 
 func (q *Queue) beat(ctx context.Context, join bool) (any, error) {
@@ -131,8 +143,12 @@ func (q *Queue) pulse(v any) (p backend.Pulse, dead []string, err error) {
 // ghosts returns what lies in the hand though no take has returned it: its reply
 // was lost. No take runs meanwhile, so none of it can still be on its way here.
 func (q *Queue) ghosts(ctx context.Context) ([]*backend.Delivery, error) {
-	q.taking.Lock()
-	defer q.taking.Unlock()
+	short, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if !q.lockTaking(short) {
+		return nil, nil // a take hangs; the next beat looks again
+	}
+	defer q.unlockTaking()
 	fields, err := q.client.HKeys(ctx, q.active).Result()
 	if err != nil {
 		return nil, q.Wrap("look for lost replies", err)

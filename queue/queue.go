@@ -58,8 +58,8 @@ type Queue struct {
 	active string // key of the hand
 	waiter *redisclient.Waiter
 
-	taking   sync.Mutex   // one take at a time: what is in the hand is known when none runs
-	doubtful atomic.Int32 // looks for ghosts that are still due after a take with an unknown outcome
+	taking   chan struct{} // 1: one take at a time: what is in the hand is known when none runs
+	doubtful atomic.Int32  // looks for ghosts that are still due after a take with an unknown outcome
 
 	mu     sync.Mutex
 	hand   map[string]*backend.Delivery // field id:n → what it is, from take to settle
@@ -83,6 +83,7 @@ func New(client *redisclient.Client, o Options) *Queue {
 		opts:   o,
 		active: k.Active(o.Incarnation),
 		waiter: client.NewWaiter(k.Ready),
+		taking: make(chan struct{}, 1),
 		hand:   map[string]*backend.Delivery{},
 	}
 }

@@ -30,8 +30,10 @@ func (q *Queue) Take(ctx context.Context, max int, alone bool) (backend.Taken, e
 	if max <= 0 {
 		return backend.Taken{}, nil
 	}
-	q.taking.Lock()
-	defer q.taking.Unlock()
+	if !q.lockTaking(ctx) {
+		return backend.Taken{}, q.Wrap("take", ctx.Err())
+	}
+	defer q.unlockTaking()
 	k := q.Keys
 	v, err := takeScript.Run(ctx, q.client, []string{k.Workers, k.Meta, q.active, k.Cancelled, k.Suspect, k.Arrivals, k.Ready, k.Parked, k.Dead},
 		q.opts.Incarnation, min(max, backend.MaxBatchJobs), backend.MaxSliceBytes, wire.NewID(time.Now()), flag(alone))
@@ -47,6 +49,18 @@ func (q *Queue) Take(ctx context.Context, max int, alone bool) (backend.Taken, e
 	}
 	return backend.Taken{Deliveries: q.receive(l[2:]), Suspect: l[1] == int64(1), More: l[0] == int64(1)}, nil
 }
+
+// lockTaking keeps other takes out, or returns false when ctx has ended first.
+func (q *Queue) lockTaking(ctx context.Context) bool {
+	select {
+	case q.taking <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (q *Queue) unlockTaking() { <-q.taking }
 
 // Wait implements backend.Queue.
 func (q *Queue) Wait(ctx context.Context, d time.Duration) error {

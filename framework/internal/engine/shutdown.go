@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"math"
 	"time"
 
 	"github.com/colonyq/colony/framework/backend"
@@ -91,16 +90,16 @@ func (i *incarnation) close() error {
 	return nil
 }
 
-// bury frees what a lost incarnation's Queue value holds, once no handler of
-// its deliveries runs any more. When the server had not noticed the loss (it was
-// the server that was away), this brings the jobs back, uncharged, before their
-// lease is over there; when it cannot be reached for so long, the reaper does.
+// bury frees what a lost incarnation's Queue value holds, once its handlers have
+// returned or had half a lease to do so. When the server had not noticed the loss
+// (it was the server that was away), this brings the jobs back, uncharged, within
+// the grace that follows an outage; so it tries for as long as that lasts.
 func (i *incarnation) bury() {
 	i.leave()
-	i.e.await(math.MaxInt64, i.e.closing, func() bool { return i.running == 0 })
+	i.e.await(i.e.cfg.Lease/2, i.e.closing, func() bool { return i.running == 0 })
 	i.awaitLoops()
 	var again backoff
-	for began := time.Now(); time.Since(began) < 2*i.e.cfg.Lease; {
+	for {
 		ctx, done := i.lastCall(min(time.Second, i.e.cfg.callTimeout()))
 		err := i.q.Close(ctx)
 		done()
