@@ -26,14 +26,14 @@ func Enqueue() *cli.App {
 	app.Flags = append([]cli.Flag{
 		&cli.StringFlag{Name: "queue", Usage: "`QUEUE` to enqueue to (default: default)"},
 		&cli.StringFlag{Name: "backend", Usage: "`BACKEND` of that queue: list (default: what the queue has)"},
-		&cli.DurationFlag{Name: "in", Usage: "make the job due `DURATION` from now, such as 90s or 2h30m", DefaultText: " "},
+		&cli.DurationFlag{Name: "in", Usage: "make the job due `DURATION` from now, such as 90s or 2h30m", DefaultText: "at once"},
 		&cli.StringFlag{Name: "at", Usage: "make the job due at `TIME`, such as 2030-01-31T08:00:00Z"},
-		&cli.IntFlag{Name: "max-attempts", Usage: "the job is dead after `N` failures (default: 25)", DefaultText: " "},
-		&cli.DurationFlag{Name: "timeout", Usage: "end each run after `DURATION`", DefaultText: " "},
+		&cli.IntFlag{Name: "max-attempts", Usage: "the job is dead after `N` failures", DefaultText: "25"},
+		&cli.DurationFlag{Name: "timeout", Usage: "end each run after `DURATION`", DefaultText: "never"},
 		&cli.StringSliceFlag{Name: "header", Usage: "`KEY=VALUE` that travels with the job; may be repeated"},
 		&cli.StringFlag{Name: "content-type", Usage: "the payload is not JSON but `TYPE`, such as text/plain"},
 		&cli.StringFlag{Name: "file", Usage: "enqueue the jobs in `FILE`, one JSON object a line; - is standard input"},
-		&cli.StringFlag{Name: "on-error", Value: "stop", Usage: "at a line of --file that is no job: stop, or skip it and exit 1 at the end"},
+		&cli.StringFlag{Name: "on-error", Value: "stop", Usage: "what to `DO` at a line of --file that is no job: stop, or skip it and exit 1 at the end"},
 		&cli.StringFlag{Name: "completion", Usage: "print the completion script of `SHELL`: bash, zsh or fish"},
 		versionFlag(),
 	}, commonFlags()...)

@@ -22,8 +22,8 @@ func commonFlags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.StringFlag{Name: "config", Usage: "read settings from `FILE` (default: $COLONY_CONFIG, else ./colony.yaml if it exists)"},
 		&cli.StringSliceFlag{Name: "redis", Usage: "`URL` of Redis: redis://, rediss:// or unix://; several are the nodes of one cluster (default: " + redisclient.DefaultURL + ")"},
-		&cli.BoolFlag{Name: "cluster", Usage: "Redis is a cluster (--cluster=false: it is not, whatever the config says)"},
-		&cli.StringFlag{Name: "namespace", Usage: "prefix of every key (default: colony)"},
+		&cli.BoolFlag{Name: "cluster", Usage: "Redis is a cluster (--cluster=false: it is not, whatever the config says)", DisableDefaultText: true},
+		&cli.StringFlag{Name: "namespace", Usage: "`PREFIX` of every key (default: colony)"},
 	}, outputFlags()...)
 }
 
@@ -31,8 +31,8 @@ func commonFlags() []cli.Flag {
 func outputFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "text", Usage: "`FORMAT` of what goes to standard output: text or json"},
-		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "say only warnings and errors on standard error"},
-		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "say more on standard error"},
+		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "say only warnings and errors on standard error", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "say more on standard error", DisableDefaultText: true},
 		&cli.StringFlag{Name: "log-format", Value: "text", Usage: "`FORMAT` of what goes to standard error: text or json"},
 	}
 }

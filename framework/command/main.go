@@ -30,7 +30,7 @@ func Main(app *cli.App, args []string) int {
 	go func() { result <- run(s.ctx, app, args) }() // outlives Main only after a second signal, when the process ends
 	select {
 	case err := <-result:
-		return report(s.ctx, app, err)
+		return report(s.ctx, app, args, err)
 	case <-s.second:
 	}
 	select {
@@ -52,15 +52,25 @@ func run(ctx context.Context, app *cli.App, args []string) error {
 	return app.RunContext(ctx, ordered)
 }
 
-func report(ctx context.Context, app *cli.App, err error) int {
+func report(ctx context.Context, app *cli.App, args []string, err error) int {
 	code := exitCode(ctx, err)
 	if err != nil {
 		fmt.Fprintf(app.ErrWriter, "%s: %v\n", app.Name, err)
 	}
 	if code == exitUsage {
-		fmt.Fprintf(app.ErrWriter, "Run '%s --help' for what it takes.\n", app.Name)
+		fmt.Fprintf(app.ErrWriter, "Run '%s --help' for what it takes.\n", named(app, args))
 	}
 	return code
+}
+
+// named is the program, with the command if args name one.
+func named(app *cli.App, args []string) string {
+	for _, a := range args {
+		if c := app.Command(a); c != nil {
+			return app.Name + " " + c.Name
+		}
+	}
+	return app.Name
 }
 
 // newApp is what both programs share.

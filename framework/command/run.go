@@ -37,13 +37,13 @@ func runCommand() *cli.Command {
 		Flags: append([]cli.Flag{
 			&cli.StringSliceFlag{Name: "queue", Usage: "serve queue `NAME[:WEIGHT]`, may be repeated (default: the config's queues, else default)"},
 			&cli.StringFlag{Name: "backend", Usage: "`BACKEND` of these queues: list (default: what each queue has)"},
-			&cli.BoolFlag{Name: "strict", Usage: "take weights for priorities: serve a queue only while all heavier ones are empty"},
-			&cli.IntFlag{Name: "concurrency", Usage: "run `N` jobs at a time (default: 20)", DefaultText: " "},
+			&cli.BoolFlag{Name: "strict", Usage: "take weights for priorities: serve a queue only while all heavier ones are empty", DisableDefaultText: true},
+			&cli.IntFlag{Name: "concurrency", Usage: "run `N` jobs at a time", DefaultText: "20"},
 			&cli.StringSliceFlag{Name: "handler", Usage: "`KIND=PLUGIN[:ARG]`: handle jobs of KIND (* for all others) with PLUGIN; may be repeated"},
-			&cli.BoolFlag{Name: "drain", Usage: "end when nothing is left to do, and print counts"},
-			&cli.BoolFlag{Name: "embedded", Usage: "bring a Redis along, at the address where one is expected; nothing in it is kept"},
-			&cli.DurationFlag{Name: "shutdown-timeout", Usage: "let jobs go on for `DURATION` after the signal (default: 25s)", DefaultText: " "},
-			&cli.DurationFlag{Name: "lease", Usage: "jobs of a dead worker run again after `DURATION` (default: 15s)", DefaultText: " "},
+			&cli.BoolFlag{Name: "drain", Usage: "end when nothing is left to do, and print counts", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "embedded", Usage: "bring a Redis along, at the address where one is expected; nothing in it is kept", DisableDefaultText: true},
+			&cli.DurationFlag{Name: "shutdown-timeout", Usage: "let jobs go on for `DURATION` after the signal", DefaultText: "25s"},
+			&cli.DurationFlag{Name: "lease", Usage: "jobs of a dead worker run again after `DURATION`", DefaultText: "15s"},
 		}, commonFlags()...),
 	}
 }
