@@ -31,7 +31,7 @@ func completionCommand() *cli.Command {
 	}
 }
 
-// writeCompletion prints a script to be sourced: source <(worker completion bash).
+// writeCompletion prints a script to be evaluated: eval "$(worker completion bash)".
 func writeCompletion(app *cli.App, w io.Writer, shell string) error {
 	var script string
 	var err error

@@ -1,0 +1,333 @@
+package command_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/colonyq/colony/framework"
+	"github.com/colonyq/colony/internal/redistest"
+)
+
+// place is a namespace on a Redis, and a directory, in which a test runs
+// programs.
+type place struct {
+	t   *testing.T
+	dir string
+	env []string
+}
+
+func newPlace(t *testing.T, redis ...string) *place {
+	p := &place{t: t, dir: t.TempDir()}
+	p.env = append(os.Environ(), append(redis, noRaceSleep, "COLONY_NAMESPACE="+redistest.Namespace(t), "DIR="+p.dir)...)
+	return p
+}
+
+// process is a program at work. It is killed when the test ends.
+type process struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
+	stdout locked
+	stderr locked
+	done   chan struct{}
+}
+
+func (p *place) start(program string, args ...string) *process {
+	p.t.Helper()
+	x := &process{t: p.t, cmd: exec.Command(program, args...), done: make(chan struct{})}
+	x.cmd.Dir, x.cmd.Env, x.cmd.Stdout, x.cmd.Stderr = p.dir, p.env, &x.stdout, &x.stderr
+	// Children of a killed worker may hold its outputs for as long as they like.
+	x.cmd.WaitDelay = time.Second
+	var err error
+	if x.stdin, err = x.cmd.StdinPipe(); err == nil {
+		err = x.cmd.Start()
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	go func() { // ends with the process, which Cleanup kills
+		defer close(x.done)
+		_ = x.cmd.Wait() // the exit code is looked at by exits
+	}()
+	p.t.Cleanup(func() {
+		_ = x.cmd.Process.Kill()
+		<-x.done
+		if p.t.Failed() {
+			p.t.Logf("%s:\n%s%s", x.cmd, x.stdout.String(), x.stderr.String())
+		}
+	})
+	return x
+}
+
+func (x *process) signal(s os.Signal) {
+	x.t.Helper()
+	if err := x.cmd.Process.Signal(s); err != nil {
+		x.t.Fatal(err)
+	}
+}
+
+// exits waits for the end and checks the exit code.
+func (x *process) exits(want int) {
+	x.t.Helper()
+	select {
+	case <-x.done:
+	case <-time.After(patience):
+		x.t.Fatalf("%s still runs after %s", x.cmd, patience)
+	}
+	if got := x.cmd.ProcessState.ExitCode(); got != want {
+		x.t.Fatalf("%s: %s, want exit code %d", x.cmd, x.cmd.ProcessState, want)
+	}
+}
+
+// run runs a program to its end and returns its output.
+func (p *place) run(program string, args ...string) string {
+	p.t.Helper()
+	x := p.start(program, args...)
+	x.exits(0)
+	return x.stdout.String()
+}
+
+// enqueue enqueues n jobs and returns their ids, sorted.
+func (p *place) enqueue(n int) []string {
+	p.t.Helper()
+	file := filepath.Join(p.dir, "jobs.ndjson")
+	if err := os.WriteFile(file, bytes.Repeat([]byte("{\"kind\": \"k\"}\n"), n), 0o644); err != nil {
+		p.t.Fatal(err)
+	}
+	ids := strings.Fields(p.run("enqueue", "--file", file))
+	slices.Sort(ids)
+	return ids
+}
+
+func (p *place) stats() framework.Counts {
+	p.t.Helper()
+	var s struct{ Queues map[string]framework.Counts }
+	if err := json.Unmarshal([]byte(p.run("worker", "stats", "-o", "json")), &s); err != nil {
+		p.t.Fatal(err)
+	}
+	return s.Queues["default"]
+}
+
+// ran are the jobs that handlers noted in a file as "ID ATTEMPT", sorted.
+func (p *place) ran(file string) []string {
+	b, err := os.ReadFile(filepath.Join(p.dir, file))
+	if err != nil && !os.IsNotExist(err) {
+		p.t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	slices.Sort(lines)
+	return slices.DeleteFunc(lines, func(l string) bool { return l == "" })
+}
+
+// until waits for a condition.
+func (p *place) until(what string, ok func() bool) {
+	p.t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); !ok(); <-tick.C {
+		if time.Now().After(deadline) {
+			p.t.Fatalf("not within %s: %s", patience, what)
+		}
+	}
+}
+
+// firstAttempts is what ran must show when each job ran once and none counted an
+// attempt before.
+func firstAttempts(ids []string) []string {
+	lines := make([]string, len(ids))
+	for i, id := range ids {
+		lines[i] = id + " 1"
+	}
+	return lines
+}
+
+type locked struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *locked) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *locked) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// noting is a handler that notes its job in a file and then does what follows.
+func noting(file, then string) string {
+	return fmt.Sprintf(`k=exec:sh -c 'echo "$COLONY_JOB_ID $COLONY_JOB_ATTEMPT" >>"$DIR"/%s; %s'`, file, then)
+}
+
+// untilGo keeps a job running until the test says go.
+const untilGo = `while [ ! -e "$DIR"/go ]; do sleep 0.05; done`
+
+func (p *place) sayGo() {
+	p.t.Helper()
+	if err := os.WriteFile(filepath.Join(p.dir, "go"), nil, 0o644); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// A worker that is killed in mid-run loses nothing: another one has all its jobs
+// running again once the lease is over, and no attempt is counted.
+func TestKilledWorkersJobsRunAgain(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, target redistest.Target) {
+		p := newPlace(t, redisEnv(target)...)
+		t.Cleanup(p.sayGo) // what a killed worker left behind ends as well
+		ids := p.enqueue(10)
+		first := p.start("worker", "run", "--lease", "2s", "--concurrency", "10", "--handler", noting("first", untilGo))
+		p.until("the first worker runs all jobs", func() bool { return len(p.ran("first")) == len(ids) })
+		second := p.start("worker", "run", "--lease", "2s", "--concurrency", "10", "--handler", noting("second", untilGo))
+		p.until("the second worker runs", func() bool { return strings.Contains(second.stderr.String(), "worker runs") })
+		first.signal(syscall.SIGKILL)
+		killed := time.Now()
+		p.until("the second worker runs all jobs", func() bool { return len(p.ran("second")) == len(ids) })
+		t.Logf("all running again %s after the kill", time.Since(killed).Round(time.Millisecond))
+		if got := p.ran("second"); !slices.Equal(got, firstAttempts(ids)) {
+			t.Errorf("second worker ran %v, want %v", got, firstAttempts(ids))
+		}
+		p.sayGo()
+		p.until("all jobs are done", func() bool { return p.stats().Processed == int64(len(ids)) })
+		second.signal(syscall.SIGTERM)
+		second.exits(0)
+		if c := p.stats(); c.Recovered != int64(len(ids)) || c.Failed+c.Dead+c.Active+c.Ready+c.Suspect != 0 {
+			t.Errorf("got %+v, want %d recovered and nothing left", c, len(ids))
+		}
+	})
+}
+
+// A worker that is stopped (SIGSTOP) while it waits in an idle queue loses no
+// job that arrives meanwhile: another one runs them all.
+func TestStoppedWorkerLosesNothing(t *testing.T) {
+	t.Parallel()
+	server := redistest.Standalone(t)
+	client := server.Client(t)
+	p := newPlace(t, "COLONY_REDIS_URL="+server.URL())
+	waiting := func(n int) func() bool {
+		return func() bool {
+			info, err := client.Info(t.Context(), "clients").Result()
+			return err == nil && strings.Contains(info, fmt.Sprintf("blocked_clients:%d\r", n))
+		}
+	}
+	stopped := p.start("worker", "run", "--lease", "2s", "--handler", noting("stopped", "true"))
+	p.until("the first worker waits", waiting(1))
+	stopped.signal(syscall.SIGSTOP)
+	awake := p.start("worker", "run", "--lease", "2s", "--handler", noting("awake", "true"))
+	p.until("the second worker waits", waiting(2))
+	ids := p.enqueue(20)
+	p.until("all jobs have run", func() bool { return p.stats().Processed == int64(len(ids)) })
+	stopped.signal(syscall.SIGCONT)
+	stopped.signal(syscall.SIGTERM)
+	stopped.exits(0)
+	awake.signal(syscall.SIGTERM)
+	awake.exits(0)
+	if got := p.ran("awake"); !slices.Equal(got, firstAttempts(ids)) {
+		t.Errorf("the worker that was awake ran %v, want %v", got, firstAttempts(ids))
+	}
+	if c := p.stats(); c.Ready+c.Active+c.Suspect+c.Retry+c.Dead+c.Failed != 0 {
+		t.Errorf("got %+v, want nothing left", c)
+	}
+}
+
+// SIGTERM under load: the worker exits 0, what it ran is done, what it did not
+// run is still there, and no attempt is counted.
+func TestSIGTERMUnderLoad(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, target redistest.Target) {
+		const jobs = 500
+		p := newPlace(t, redisEnv(target)...)
+		ids := p.enqueue(jobs)
+		w := p.start("worker", "run", "--concurrency", "8", "--handler", noting("ran", "sleep 0.05"))
+		p.until("some jobs have run", func() bool { return len(p.ran("ran")) > 20 })
+		w.signal(syscall.SIGTERM)
+		w.exits(0)
+		c := p.stats()
+		if c.Ready+c.Processed != jobs || c.Ready == 0 || c.Active+c.Failed+c.Retry+c.Dead+c.Recovered != 0 {
+			t.Errorf("got %+v, want %d jobs done or ready", c, jobs)
+		}
+		if n := len(p.ran("ran")); int64(n) != c.Processed {
+			t.Errorf("%d runs, %d processed", n, c.Processed)
+		}
+		p.run("worker", "run", "--drain", "-q", "--handler", noting("ran", "true"))
+		if got := p.ran("ran"); !slices.Equal(got, firstAttempts(ids)) {
+			t.Errorf("%d runs, want each of %d jobs once with attempt 1", len(got), jobs)
+		}
+	})
+}
+
+// What does not finish within the shutdown timeout is ended and given back, at
+// no charge.
+func TestShutdownTimeoutGivesBack(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "COLONY_REDIS_URL="+redistest.Shared(t).URL())
+	ids := p.enqueue(3)
+	w := p.start("worker", "run", "--shutdown-timeout", "200ms", "--handler", noting("first", "exec sleep 1000"))
+	p.until("all jobs run", func() bool { return len(p.ran("first")) == len(ids) })
+	w.signal(syscall.SIGTERM)
+	w.exits(0)
+	if c := p.stats(); c.Ready != 3 || c.Failed+c.Retry+c.Recovered != 0 {
+		t.Errorf("got %+v, want 3 ready", c)
+	}
+	p.run("worker", "run", "--drain", "-q", "--handler", noting("second", "true"))
+	if got := p.ran("second"); !slices.Equal(got, firstAttempts(ids)) {
+		t.Errorf("then ran %v, want %v", got, firstAttempts(ids))
+	}
+}
+
+// A second Ctrl-C ends the worker at once, however long its jobs may take, and
+// its processes are asked to end.
+func TestSecondSignalEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "COLONY_REDIS_URL="+redistest.Shared(t).URL())
+	p.enqueue(1)
+	w := p.start("worker", "run", "--shutdown-timeout", "1h", "--handler", noting("ran", `trap "echo >\"$DIR\"/asked; exit 1" TERM; sleep 1000 & wait`))
+	p.until("the job runs", func() bool { return len(p.ran("ran")) == 1 })
+	w.signal(syscall.SIGINT)
+	p.until("the worker stops", func() bool { return strings.Contains(w.stderr.String(), "stopping") })
+	w.signal(syscall.SIGINT)
+	w.exits(130)
+	p.until("the process was asked to end", func() bool { _, err := os.Stat(filepath.Join(p.dir, "asked")); return err == nil })
+}
+
+// Work that has an end and was interrupted before it says so: exit code 130. A
+// worker without an end that stopped cleanly on Ctrl-C is fine: 0.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "COLONY_REDIS_URL="+redistest.Shared(t).URL())
+
+	e := p.start("enqueue", "--file", "-")
+	if _, err := e.stdin.Write(bytes.Repeat([]byte("{\"kind\": \"k\"}\n"), 1000)); err != nil {
+		t.Fatal(err)
+	}
+	p.until("a first chunk is enqueued", func() bool { return strings.Count(e.stdout.String(), "\n") == 1000 })
+	e.signal(os.Interrupt)
+	e.exits(130)
+	if !strings.Contains(e.stderr.String(), "1000 jobs were enqueued, up to line 1000") {
+		t.Errorf("does not say how far it came: %s", e.stderr.String())
+	}
+
+	d := p.start("worker", "run", "--drain", "--handler", noting("drained", "sleep 0.2"))
+	p.until("the drain has begun", func() bool { return len(p.ran("drained")) > 0 })
+	d.signal(os.Interrupt)
+	d.exits(130)
+
+	w := p.start("worker", "run", "--handler", noting("ran", "sleep 0.2"))
+	p.until("the worker works", func() bool { return len(p.ran("ran")) > 0 })
+	w.signal(os.Interrupt)
+	w.exits(0)
+}
