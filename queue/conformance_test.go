@@ -66,6 +66,7 @@ var touches = map[string][]string{
 	"Settle/release": {"ready", "suspect"},
 	"Beat":           {"workers", "meta", "ready", "arrivals", "suspect", "cancelled", "active:<inc>", "scheduled", "retry", "promoter"},
 	"Reap":           {"meta", "ready", "suspect", "parked", "dead", "promoter", "active:<dead>"},
+	"Cancel":         {"meta", "scheduled", "retry", "dead", "parked", "cancelled"},
 	"Promote":        {"scheduled", "retry", "parked", "ready"},
 	"Close":          {"workers", "active:<inc>", "meta", "ready", "suspect", "parked", "dead", "promoter"},
 }

@@ -151,12 +151,21 @@ func (w *Waiter) failed(ctx context.Context, err error) error {
 	switch {
 	case w.closed:
 		return redis.ErrClosed
-	case ctx.Err() != nil:
-		return ctx.Err()
+	case ended(ctx) != nil:
+		return ended(ctx)
 	case moved && w.client.IsCluster():
 		return pause(ctx, lookAgain, redis.Nil)
 	}
 	return fmt.Errorf("waiting at redis %s: %w", w.client.address, err)
+}
+
+// ended is the error of a context that is over. A connection that was given its
+// deadline may notice it before the context itself does.
+func ended(ctx context.Context) error {
+	if d, ok := ctx.Deadline(); ok && ctx.Err() == nil && !time.Now().Before(d) {
+		return context.DeadlineExceeded
+	}
+	return ctx.Err()
 }
 
 // Seconds writes a block time the way BLMOVE and its like want it, in seconds

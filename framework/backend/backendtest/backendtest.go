@@ -41,7 +41,8 @@ type Harness struct {
 	// Touches names, for each method, the keys (suffixes, where <inc> and
 	// <producer> stand for the caller's own ids, <dead> for a reaped
 	// incarnation's) whose wrong type it must report. Methods: Enqueue, Take,
-	// Settle, Beat, Reap, Promote, Close; Settle/retry, Settle/snooze,
+	// Settle, Beat, Reap, Promote, Close,
+	// Cancel; Settle/retry, Settle/snooze,
 	// Settle/dead and Settle/release for the keys of which a wrong type refuses
 	// such a settlement alone.
 	Touches map[string][]string

@@ -11,6 +11,7 @@ var beatTests = []test{
 	{"Joins", beatJoins},
 	{"Twice", beatTwice},
 	{"Waiting", beatWaiting},
+	{"Arrivals", beatArrivals},
 	{"NextDue", beatNextDue},
 	{"OnePromoter", beatOnePromoter},
 	{"PromoterLeaves", beatPromoterLeaves},
@@ -49,6 +50,41 @@ func beatWaiting(r *rig) {
 	r.want("waiting", w.beat().Waiting, 3)
 	w.takeN(1)
 	r.want("waiting", w.beat().Waiting, 2)
+}
+
+// What waits have popped and nobody took goes back to the front of the line, in
+// its order, with the next beat of anybody; once.
+func beatArrivals(r *rig) {
+	w := r.join(Options{})
+	var want []string
+	for range 3 {
+		waiter := r.join(Options{})
+		end := waiter.waiting(r.Context(), time.Minute)
+		want = append(want, r.enqueue(r.job())...)
+		r.must(r.within(end))
+	}
+	want = append(want, r.enqueue(r.jobs(2)...)...)
+	for range 2 {
+		r.want("waiting", w.beat().Waiting, 5)
+		r.holds(byState{backend.Ready: 5}, 0)
+		r.want("the line", r.line(), want)
+	}
+	for _, d := range w.takeN(5) {
+		r.want("n, s, attempt", []any{d.N, d.S, d.Attempt}, []any{1, 0, 0})
+	}
+	w.none()
+}
+
+// line is the ids of what is ready, in order; what lies in arrivals is not in it.
+func (r *rig) line() []string {
+	r.Helper()
+	jobs, err := r.inspector().List(r.Context(), backend.Ready, 0, 100)
+	r.must(err)
+	got := make([]string, len(jobs))
+	for i, e := range jobs {
+		got[i] = e.ID
+	}
+	return got
 }
 
 // NextDue is the time until the first scheduled or retry job; negative without one.

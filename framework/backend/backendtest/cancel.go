@@ -16,6 +16,7 @@ var cancelTests = []test{
 	{"RunningThenRetried", cancelRunningThenRetried},
 	{"Dead", cancelDead},
 	{"Unknown", cancelUnknown},
+	{"Expires", cancelExpires},
 	{"Twice", cancelTwice},
 	{"OnlyThatOne", cancelOnlyThatOne},
 	{"EndedContext", cancelEndedContext},
@@ -111,6 +112,23 @@ func cancelUnknown(r *rig) {
 	w := r.join(Options{})
 	w.done(w.one())
 	r.holds(byState{}, 1)
+}
+
+// What was said of an unknown id is forgotten after a day.
+func cancelExpires(r *rig) {
+	id, w := newID(), r.join(Options{})
+	r.cancel(id)
+	ctx, c, key := r.Context(), r.h.Client, r.h.Key(r.queue, "cancelled")
+	end, err := c.ZScore(ctx, key, id).Result()
+	r.must(err)
+	if left := time.UnixMilli(int64(end)).Sub(r.serverTime()); left > 24*time.Hour || left < 24*time.Hour-patience {
+		r.Errorf("the tombstone lasts %v, want 24h", left)
+	}
+	r.moveDue("cancelled", id, -time.Millisecond)
+	w.beat()
+	if n, err := c.Exists(ctx, key).Result(); err != nil || n != 0 {
+		r.Errorf("the tombstone is left after its day (%v)", err)
+	}
 }
 
 // The same order twice ends the job once.

@@ -3,6 +3,7 @@ package backendtest
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/colonyq/colony/framework/backend"
 )
@@ -125,7 +126,13 @@ func closeLeavesNothing(r *rig) {
 	r.must(b.Close(r.Context()))
 	for _, key := range r.keys() {
 		suffix := strings.TrimPrefix(key, r.h.Key(r.queue, ""))
-		if suffix == "meta" || strings.HasPrefix(suffix, "producer:") || strings.HasPrefix(suffix, "stats:") {
+		if suffix == "meta" || strings.HasPrefix(suffix, "stats:") {
+			continue
+		}
+		if strings.HasPrefix(suffix, "producer:") {
+			if ttl := r.h.Client.PTTL(r.Context(), key).Val(); ttl <= 0 || ttl > 2*time.Minute {
+				r.Errorf("%s expires in %v, want at most 2m", key, ttl)
+			}
 			continue
 		}
 		r.Errorf("%s is left: %s", key, r.dump(key))

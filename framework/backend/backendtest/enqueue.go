@@ -24,6 +24,7 @@ var enqueueTests = []test{
 	{"TooMuch", enqueueTooMuch},
 	{"EndedContext", enqueueEndedContext},
 	{"WithoutJoining", enqueueWithoutJoining},
+	{"NamesTheBackend", enqueueNamesTheBackend},
 }
 
 // A job arrives with everything that it was enqueued with.
@@ -157,6 +158,14 @@ func enqueueEndedContext(r *rig) {
 func enqueueWithoutJoining(r *rig) {
 	r.enqueue(r.job())
 	r.want("workers", r.join(Options{}).beat().Workers, 1)
+}
+
+// Whoever comes first writes into meta which backend the queue has.
+func enqueueNamesTheBackend(r *rig) {
+	r.enqueue(r.job())
+	got, err := r.h.Client.HGet(r.Context(), r.h.Key(r.queue, "meta"), "backend").Result()
+	r.must(err)
+	r.want("backend in meta", got, r.counts().Backend)
 }
 
 func delayed(job backend.Job, in time.Duration) backend.Job {

@@ -74,15 +74,12 @@ func waitInTime(r *rig) {
 
 // The end of the context ends a Wait at once, with its error.
 func waitEndedContext(r *rig) {
-	ctx, cancel := context.WithCancel(r.Context())
-	end := r.join(Options{}).waiting(ctx, time.Minute)
-	select {
-	case err := <-end:
-		r.Fatalf("Wait ended before its context: %v", err)
-	case <-time.After(200 * time.Millisecond): // until it blocks in Redis
+	w := r.join(Options{})
+	for _, after := range []time.Duration{time.Millisecond, 200 * time.Millisecond} { // 200 ms: it blocks in Redis
+		ctx, cancel := context.WithCancel(r.Context())
+		time.AfterFunc(after, cancel)
+		r.wantErr(r.within(w.waiting(ctx, time.Minute)), context.Canceled)
 	}
-	cancel()
-	r.wantErr(r.within(end), context.Canceled)
 }
 
 // A context that has ended before is the error.

@@ -18,6 +18,7 @@ var wrongTypeTests = []test{
 	{"Reap", wrongTypeReap},
 	{"Promote", wrongTypePromote},
 	{"Close", wrongTypeClose},
+	{"Cancel", wrongTypeCancel},
 }
 
 // spoil puts another type in the place of a key and returns what brings the old
@@ -229,5 +230,16 @@ func wrongTypeClose(r *rig) {
 		w, _ := r.held()
 		r.complains(key("<inc>", w.id), func() error { return w.Close(r.Context()) })
 		r.holds(byState{backend.Ready: 1}, 0)
+	})
+}
+
+// A cancellation that meets a wrong type ends nothing.
+func wrongTypeCancel(r *rig) {
+	r.eachKey("Cancel", func(r *rig, key func(...string) string) {
+		id := r.overdue(time.Second)
+		w := r.join(Options{})
+		r.complains(key("<inc>", w.id), func() error { return r.control().Cancel(r.Context(), id) })
+		r.gone(id)
+		r.holds(byState{}, 1)
 	})
 }
