@@ -31,6 +31,7 @@ type flags struct {
 	only, systems      string
 	redis, network     string
 	cpuProfile         string
+	memProfile         string
 }
 
 func parse(args []string, errs io.Writer) (flags, error) {
@@ -49,6 +50,7 @@ func parse(args []string, errs io.Writer) (flags, error) {
 	s.StringVar(&f.redis, "redis", "redis-server", "the server's binary")
 	s.StringVar(&f.network, "network", "tcp", "how the server is reached: tcp (loopback) or unix (socket)")
 	s.StringVar(&f.cpuProfile, "cpuprofile", "", "write a CPU profile of this process to a file")
+	s.StringVar(&f.memProfile, "memprofile", "", "write a profile of all allocations to a file")
 	if err := s.Parse(args); err != nil {
 		return f, err
 	}
@@ -105,7 +107,7 @@ func main() {
 	}
 	if err == nil {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-		err = profiled(f.cpuProfile, func() error { return run(ctx, f, os.Stdout, os.Stderr) })
+		err = profiled(f, func() error { return run(ctx, f, os.Stdout, os.Stderr) })
 		stop()
 	}
 	if err != nil {
@@ -114,20 +116,28 @@ func main() {
 	}
 }
 
-func profiled(path string, f func() error) error {
-	if path == "" {
-		return f()
+// profiled runs measure and writes the profiles that were asked for.
+func profiled(f flags, measure func() error) error {
+	if f.cpuProfile != "" {
+		file, err := os.Create(f.cpuProfile)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		if err := pprof.StartCPUProfile(file); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
 	}
-	file, err := os.Create(path)
-	if err != nil {
-		return err
+	err := measure()
+	if f.memProfile != "" {
+		file, open := os.Create(f.memProfile)
+		if open != nil {
+			return errors.Join(err, open)
+		}
+		err = errors.Join(err, pprof.Lookup("allocs").WriteTo(file, 0), file.Close())
 	}
-	if err := pprof.StartCPUProfile(file); err != nil {
-		return errors.Join(err, file.Close())
-	}
-	err = f()
-	pprof.StopCPUProfile()
-	return errors.Join(err, file.Close())
+	return err
 }
 
 // run measures everything and prints the table.
