@@ -55,6 +55,12 @@ fmt: ## format all Go files
 fuzz: ## fuzz every target for FUZZTIME (10s)
 	@scripts/fuzz.sh $(FUZZTIME)
 
+# A module of its own: what it compares with never enters this one. It takes
+# about four minutes; make bench BENCH='-rounds 1 -only drain100' is shorter.
+.PHONY: bench
+bench: ## measure beside asynq and bare go-redis, print a table (BENCH=flags, e.g. -help)
+	@cd bench && go run . $(BENCH)
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin
