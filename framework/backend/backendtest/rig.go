@@ -1,7 +1,6 @@
 package backendtest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -275,18 +274,4 @@ func sorted(s []string) []string {
 	s = slices.Clone(s)
 	slices.Sort(s)
 	return s
-}
-
-// numbers are the payloads that job gave.
-func (r *rig) numbers(d []*backend.Delivery) []int {
-	r.Helper()
-	out := make([]int, len(d))
-	for i := range d {
-		n, err := strconv.Atoi(string(bytes.TrimSpace(d[i].Payload)))
-		if err != nil {
-			r.Fatalf("payload %q is not the one of a job made here", d[i].Payload)
-		}
-		out[i] = n
-	}
-	return out
 }
