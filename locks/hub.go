@@ -55,6 +55,10 @@ func (h *hub) enter(ctx context.Context, kind Kind) *waiter {
 	case <-ctx.Done():
 	case <-patience.C:
 	}
+	select {
+	case <-w.wake: // the news that we hear is not a release
+	default:
+	}
 	return w
 }
 

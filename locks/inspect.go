@@ -76,33 +76,49 @@ func (m *Manager) Inspect(ctx context.Context, name string) ([]Info, error) {
 	return found, nil
 }
 
-// Break takes whatever has this name away from its holders, and says how many they
-// were (on a quorum: at the server with most). They learn of it at their next
-// renewal or release; until then they believe to hold it, and the next holder works
-// beside them: only where they are surely dead, or the resource checks fences.
+// Break takes whatever has this name away from those who hold it now, and says how
+// many they were. They learn of it at their next renewal or release; until then
+// they believe to hold it, and the next holder works beside them: only where they
+// are surely dead, or where the resource checks fences.
 func (m *Manager) Break(ctx context.Context, name string) (int, error) {
 	if err := errors.Join(m.inspectable(), validName(name)); err != nil {
 		return 0, fmt.Errorf("break lock %q: %w", name, err)
 	}
-	most, failed := 0, 0
-	var errs []error
-	for i, s := range m.servers {
-		holders := 0
-		for _, k := range kinds {
-			n, err := s.breakLock(ctx, k.group, name)
-			if err != nil {
-				errs = append(errs, fmt.Errorf("server %d: %w", i+1, err))
-				failed++
-				break
-			}
-			holders += n
-		}
-		most = max(most, holders)
-	}
+	// Who gets the lock at the first server while we are at the second must keep it:
+	// so look at all of them before anything is taken away.
+	holders, failed, err := m.holders(ctx, name)
 	if failed > (len(m.servers)-1)/2 {
-		return most, fmt.Errorf("break lock %q: %w", name, errors.Join(errs...))
+		return 0, fmt.Errorf("break lock %q: %w", name, err)
 	}
-	return most, nil
+	for r := range holders {
+		for _, s := range m.servers {
+			if err := s.Release(ctx, r); err != nil && !errors.Is(err, ErrNotOwned) && len(m.servers) == 1 {
+				return 0, fmt.Errorf("break lock %q: %w", name, err)
+			}
+		}
+	}
+	return len(holders), nil
+}
+
+// holders are what would have to be released for everyone who holds something of
+// this name at any server.
+func (m *Manager) holders(ctx context.Context, name string) (all map[Request]bool, failed int, err error) {
+	all = map[Request]bool{}
+	for i, s := range m.servers {
+		var problem error
+		for _, k := range kinds {
+			state, err := s.State(ctx, Request{Kind: k.kind, Name: name})
+			problem = errors.Join(problem, err)
+			for _, h := range state.Holders {
+				all[Request{Kind: h.Kind, Name: name, Token: h.Token}] = true
+			}
+		}
+		if problem != nil {
+			failed++
+			err = errors.Join(err, fmt.Errorf("server %d: %w", i+1, problem))
+		}
+	}
+	return all, failed, err
 }
 
 func (m *Manager) inspectable() error {

@@ -3,6 +3,7 @@ package locks_test
 import (
 	"context"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -143,4 +144,22 @@ func async(ctx context.Context, l *locks.Lock) <-chan result {
 type result struct {
 	held context.Context
 	err  error
+}
+
+// nothingLeft waits until no key of the test is left but fences, which have a TTL.
+func nothingLeft(t testing.TB, w world) {
+	t.Helper()
+	eventually(t, "nothing left behind", func() bool {
+		keys, err := w.clients[0].Keys(context.Background(), w.ns+":*").Result()
+		if err != nil {
+			return false
+		}
+		for _, key := range keys {
+			ttl, err := w.clients[0].PTTL(context.Background(), key).Result()
+			if err != nil || !strings.HasSuffix(key, ":fence") || ttl <= 0 {
+				return false
+			}
+		}
+		return true
+	})
 }

@@ -33,7 +33,6 @@ type family struct{ acquire, renew, release, look, raise *script.Script }
 var (
 	mutexScripts = load("mutex")
 	shareScripts = load("share")
-	breakScript  = script.New("break.lua", files)
 )
 
 func load(name string) family {
@@ -149,14 +148,6 @@ func (s *server) raise(ctx context.Context, r Request, fence uint64) (bool, erro
 	}
 	v, _, err := s.run(ctx, scripts.raise, names, me, fence)
 	return v == int64(1), err
-}
-
-// breakLock takes the lock from its holders and says how many there were.
-func (s *server) breakLock(ctx context.Context, group, name string) (int, error) {
-	k := keys.ForLock(s.namespace, name, group)
-	v, _, err := s.run(ctx, breakScript, []string{k.Token, k.Holders, k.Waiters}, keys.LockWake(s.namespace))
-	n, _ := v.(int64)
-	return int(n), err
 }
 
 // Listen passes on who is woken. go-redis connects anew by itself and subscribes
