@@ -119,8 +119,11 @@ func (le *lease) renew(ctx context.Context, ttl time.Duration) error {
 	r.TTL = ttl
 	start := time.Now()
 	until, err := le.lock.manager.backend.Renew(ctx, r)
+	if !errors.Is(err, ErrNotOwned) {
+		err = endedOr(ctx, err)
+	}
 	le.renewed(start, ttl, until, err)
-	return endedOr(ctx, err)
+	return err
 }
 
 // renewed notes what a renewal answered.
