@@ -13,7 +13,17 @@ import (
 	"github.com/colonyq/colony/locks"
 )
 
-func TestMain(m *testing.M) { os.Exit(redistest.Main(m)) }
+func TestMain(m *testing.M) {
+	if where := os.Getenv(holderEnv); where != "" {
+		os.Exit(beHolder(where))
+	}
+	redis.SetLogger(silent{}) // tests kill servers, of which go-redis would tell at length
+	os.Exit(redistest.Main(m))
+}
+
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
 
 // generous is a deadline that only a broken test or a stuck machine meets.
 const generous = 30 * time.Second
