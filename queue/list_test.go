@@ -238,3 +238,25 @@ func TestPromoteWithoutEnvelope(t *testing.T) {
 		t.Fatal("a promoted job is still parked")
 	}
 }
+
+// Jobs without an id of their own get ids that nobody else has, however fast one
+// take follows another: two jobs of one id are one job.
+func TestForeignIDsDiffer(t *testing.T) {
+	s := newSite(t)
+	q, _ := s.worker(time.Minute)
+	const n = 300
+	for range n {
+		if err := s.raw.RPush(t.Context(), s.keys.Ready, `{"kind":"k"}`).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := map[string]bool{}
+	for range n {
+		for _, d := range s.take(q, 1) {
+			seen[d.ID] = true
+		}
+	}
+	if len(seen) != n {
+		t.Errorf("%d jobs have %d ids", n, len(seen))
+	}
+}
