@@ -29,11 +29,11 @@ func Shared(t testing.TB) *Server {
 		t.Fatal(errStopped)
 	}
 	if shared.server == nil {
-		p, err := launch("", nil)
+		s, err := newServer(Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		shared.server = &Server{p}
+		shared.server = s
 	}
 	return shared.server
 }
@@ -47,7 +47,7 @@ func SharedCluster(t testing.TB) *Cluster {
 		t.Fatal(errStopped)
 	}
 	if shared.cluster == nil {
-		c, err := launchCluster()
+		c, err := launchCluster(ClusterOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
