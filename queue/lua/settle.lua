@@ -3,10 +3,11 @@
 -- KEYS workers, active, meta, parked, scheduled, retry, dead, cancelled, ready, suspect
 -- ARGV incarnation, channel, queue, then for each: verdict, field, delay in ms, entry
 --      verdicts: done, cancel, release, retry, snooze, dead (delay and entry '' where they mean nothing)
--- Returns for each: applied, already, lost, or why it was refused. Errors: WRONGTYPE (of workers, active, meta, cancelled).
+-- Returns for each: applied, already, lost, or why it was refused. Errors: WRONGTYPE (of workers, active, meta, cancelled), NOPERM.
 -- include: guard.lua
 -- include: head.lua
 -- include: hint.lua
+-- include: permit.lua
 local workers, active, meta, parked, scheduled, retry, dead, cancelled, ready, suspect = unpack(KEYS)
 local me, channel, queue = ARGV[1], ARGV[2], ARGV[3]
 
@@ -55,6 +56,12 @@ for i = 4, #ARGV, 4 do
   end
 end
 local first = {[scheduled] = count.snooze and first_due(scheduled), [retry] = count.retry and first_due(retry)}
+
+local no = denied({'hincrby', meta, 'hdel', active})
+if not no and (tombs or #settled > (count.done or 0)) then
+  no = denied({'hset', parked, 'zadd', retry, 'lpush', ready, 'zrem', cancelled})
+end
+if no then return no end
 
 -- Moving: everything is added before anything is removed.
 for _, p in ipairs(parks) do
