@@ -2,10 +2,11 @@
 -- KEYS workers, meta, ready, arrivals, suspect, cancelled, active, scheduled, retry, promoter
 -- ARGV incarnation, lease in ms, 1 = join, ms that a promoter's office lasts, at most so many bytes
 -- Returns {paused, hand, suspects, workers, waiting, 1 = promoter, ms until the next job is due (-1 = none), {who is to
--- be reaped}, {held fields that were cancelled}}. Errors: LOST, WRONGTYPE.
+-- be reaped}, {held fields that were cancelled}}. Errors: LOST, WRONGTYPE, NOPERM.
 -- include: guard.lua
 -- include: renew.lua
 -- include: hint.lua
+-- include: permit.lua
 local workers, meta, ready, arrivals, suspect, cancelled, active, scheduled, retry, promoter = unpack(KEYS)
 local me, lease, join, office, budget = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1', ARGV[4], tonumber(ARGV[5])
 
@@ -23,6 +24,10 @@ for _, entry in ipairs(call('LRANGE', arrivals, 0, 99)) do
   if bytes >= budget then break end
   back[#back + 1] = entry
   bytes = bytes + #entry
+end
+if #back > 0 then
+  local no = denied({'lpush', ready, 'llen', ready, 'ltrim', arrivals})
+  if no then return no end
 end
 for i = #back, 1, -1 do call('LPUSH', ready, back[i]) end
 local waiting = call('LLEN', ready) + call('LLEN', arrivals) - #back

@@ -3,10 +3,12 @@
 -- reaping cannot both succeed.
 -- KEYS workers, active, meta, ready, suspect, parked, dead, promoter
 -- ARGV incarnation, reap or leave, stalls that a job outlives, at most so many, at most so many bytes
--- Returns {1 = more is left, jobs put back}; nothing is done to a worker that is not due. Errors: WRONGTYPE.
+-- Returns {1 = more is left, jobs put back}; nothing is done to a worker that is not due. Errors: WRONGTYPE,
+-- NOPERM.
 -- include: guard.lua
 -- include: head.lua
 -- include: renew.lua
+-- include: permit.lua
 local workers, active, meta, ready, suspect, parked, dead, promoter = unpack(KEYS)
 local who, reap, max_stalls, max, budget = ARGV[1], ARGV[2] == 'reap', tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 
@@ -32,6 +34,10 @@ for i, field in ipairs(fields) do
   holds_suspect = holds_suspect or (s or 0) > 1
   hand[i] = entry
 end
+
+local no = denied({'zadd', workers, 'hset', parked, 'lpush', ready, 'hincrby', meta, 'get', promoter, 'del', promoter,
+  'zcard', workers, 'zrem', workers, 'hdel', active})
+if no then return no end
 
 -- Moving. A worker being reaped can't come back between two slices: its deadline is 0.
 if reap then call('ZADD', workers, 0, who) end

@@ -4,10 +4,11 @@
 -- ARGV incarnation, channel, queue, then for each that is done its field, for each other one: verdict, field, delay in ms,
 --      entry. Verdicts: cancel, release, retry, snooze, dead (delay and entry '' where they mean nothing)
 -- Returns {place, word, …} for those that were not applied, counted from 1: already, lost, or why it was refused.
--- Errors: WRONGTYPE (of workers, active, meta, cancelled).
+-- Errors: WRONGTYPE (of workers, active, meta, cancelled), NOPERM.
 -- include: guard.lua
 -- include: head.lua
 -- include: hint.lua
+-- include: permit.lua
 local workers, active, meta, parked, scheduled, retry, dead, cancelled, ready, suspect = unpack(KEYS)
 local me, channel, queue = ARGV[1], ARGV[2], ARGV[3]
 
@@ -72,6 +73,12 @@ each(function(place, verdict, field, delay, entry)
   end
 end)
 local first = {[scheduled] = count.snooze and first_due(scheduled), [retry] = count.retry and first_due(retry)}
+
+local no = denied({'hincrby', meta, 'hdel', active})
+if not no and (tombs or #settled > (count.done or 0)) then
+  no = denied({'hset', parked, 'zadd', retry, 'lpush', ready, 'zrem', cancelled})
+end
+if no then return no end
 
 -- Moving: everything is added before anything is removed.
 for _, p in ipairs(parks) do

@@ -2,10 +2,11 @@
 -- neither, and so that nobody takes without a lease, from a paused queue, or a job that was cancelled.
 -- KEYS workers, meta, active, cancelled, suspect, arrivals, ready, parked, dead
 -- ARGV incarnation, at most so many, at most so many bytes, a fresh id, 1 = the worker holds nothing of any queue
--- Returns {1 = there is more, 1 = a suspect, entry, entry, …}. Errors: LOST, PAUSED, WRONGTYPE.
+-- Returns {1 = there is more, 1 = a suspect, entry, entry, …}. Errors: LOST, PAUSED, WRONGTYPE, NOPERM.
 -- include: guard.lua
 -- include: head.lua
 -- include: foreign.lua
+-- include: permit.lua
 local workers, meta, active, cancelled, suspect, arrivals, ready, parked, dead = unpack(KEYS)
 local me, max, budget, fresh, alone = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5] == '1'
 
@@ -72,6 +73,11 @@ if not is_suspect then
   of_ready = walk(ready, max)
 end
 local more = #entries < max and not is_suspect and (call('LLEN', ready) > of_ready or call('LLEN', arrivals) > of_arrivals)
+
+if of_suspect + of_arrivals + of_ready > 0 then
+  local no = denied({'hset', active, 'zadd', dead, 'hincrby', meta, 'zrem', cancelled, 'ltrim', ready})
+  if no then return no end
+end
 
 -- Moving: everything is added before anything is removed.
 local merged = 0

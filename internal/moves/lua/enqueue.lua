@@ -4,9 +4,10 @@
 -- KEYS meta, ready, scheduled, parked, producer
 -- ARGV number, not_after (server ms, 0 = never), backend ('' = the queue's, else list), channel, queue,
 --      then for each job: due ('' = now, '+ms' from now, or server ms), id, entry
--- Returns 'OK'. Errors: STALE, GAP, BACKEND, WRONGTYPE.
+-- Returns 'OK'. Errors: STALE, GAP, BACKEND, WRONGTYPE, NOPERM.
 -- include: guard.lua
 -- include: hint.lua
+-- include: permit.lua
 local meta, ready, scheduled, parked, producer = unpack(KEYS)
 local number, not_after, backend, channel, queue = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 local first_id = ARGV[7]
@@ -26,6 +27,9 @@ if not_after > 0 and now > not_after then
 end
 local has = call('HGET', meta, 'backend')
 if has and backend ~= '' and has ~= backend then return {err = 'BACKEND the queue is a ' .. has .. ' queue'} end
+
+local no = denied({'hset', producer, 'zadd', scheduled, 'rpush', ready, 'hincrby', meta, 'pexpire', producer})
+if no then return no end
 
 local before = first_due(scheduled)
 local earliest

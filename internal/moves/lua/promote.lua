@@ -1,9 +1,10 @@
 -- promote: makes due jobs ready, in the order of their times. One script, so that a job is never in both places.
 -- KEYS scheduled, retry, parked, ready
 -- ARGV at most so many, at most so many bytes
--- Returns {moved, ms until the next one is due (0 = now, -1 = none)}. Errors: WRONGTYPE.
+-- Returns {moved, ms until the next one is due (0 = now, -1 = none)}. Errors: WRONGTYPE, NOPERM.
 -- include: guard.lua
 -- include: hint.lua
+-- include: permit.lua
 local scheduled, retry, parked, ready = unpack(KEYS)
 local max, budget = tonumber(ARGV[1]), tonumber(ARGV[2])
 
@@ -39,6 +40,10 @@ for i, job in ipairs(jobs) do
   table.insert(gone[job.zset], job.id)
 end
 
+if #jobs > 0 then
+  local no = denied({'rpush', ready, 'zrange', scheduled, 'hdel', parked, 'zrem', scheduled})
+  if no then return no end
+end
 sliced(#entries, function(from, to) call('RPUSH', ready, unpack(entries, from, to)) end)
 local next_due
 for _, zset in ipairs({scheduled, retry}) do
