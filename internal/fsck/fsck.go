@@ -89,7 +89,7 @@ func (c *checker) check(ctx context.Context) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	r := Report{Namespace: orElse(c.namespace, keys.Default)}
+	r := Report{Namespace: orElse(c.namespace, keys.Default), Queues: []QueueReport{}, Findings: []Finding{}}
 	known, err := c.known(ctx, &r)
 	if err != nil {
 		return r, err

@@ -179,7 +179,7 @@ func compare(before, after Report, failed []string) Report {
 		left[place{f.Kind, f.Key}] = true
 	}
 	out := after
-	out.Findings = nil
+	out.Findings = []Finding{}
 	for _, f := range before.Findings {
 		if !left[place{f.Kind, f.Key}] {
 			f.Repaired = true
