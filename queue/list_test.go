@@ -260,3 +260,24 @@ func TestForeignIDsDiffer(t *testing.T) {
 		t.Errorf("%d jobs have %d ids", n, len(seen))
 	}
 }
+
+// A queue that was never waited on leaves nothing behind in its client, so that a
+// program may look at queues for ever; and one that was closed waits no more.
+func TestOnlyWaitingNeedsAWaiter(t *testing.T) {
+	s := newSite(t)
+	look := queue.New(s.client, queue.Options{Namespace: s.namespace, Queue: "emails"})
+	s.enqueue(look, 1, 10, 0)
+	if _, err := look.Counts(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if queue.Waits(look) {
+		t.Error("enqueueing and counting made a waiter")
+	}
+	q, _ := s.worker(time.Minute)
+	if err := q.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Wait(t.Context(), time.Second); !errors.Is(err, redis.ErrClosed) {
+		t.Errorf("a closed queue waits: %v", err)
+	}
+}
