@@ -281,3 +281,29 @@ func TestOnlyWaitingNeedsAWaiter(t *testing.T) {
 		t.Errorf("a closed queue waits: %v", err)
 	}
 }
+
+// A counter that somebody overwrote stops no job and doubles none: what cannot be
+// counted is not counted.
+func TestJunkCounters(t *testing.T) {
+	s := newSite(t)
+	for _, counter := range []string{"enqueued", "ended", "processed", "failed"} {
+		if err := s.raw.HSet(t.Context(), s.keys.Meta, counter, "many").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q, _ := s.worker(time.Minute)
+	s.enqueue(q, 2, 10, 0)
+	got := s.take(q, 5)
+	if len(got) != 2 {
+		t.Fatalf("took %d jobs, want 2", len(got))
+	}
+	out, err := q.Settle(t.Context(), []backend.Settlement{
+		{Delivery: got[0], Verdict: backend.Done}, {Delivery: got[1], Verdict: backend.Release},
+	})
+	if err != nil || out[0].State != backend.Applied || out[1].State != backend.Applied {
+		t.Fatalf("settle: %+v, %v", out, err)
+	}
+	if c, err := q.Counts(t.Context()); err != nil || c.Ready != 1 || c.Active != 0 {
+		t.Errorf("got %+v, %v, want one job, ready", c, err)
+	}
+}
