@@ -205,14 +205,21 @@ func (s *session) serve(ctx context.Context) error {
 	return err
 }
 
-// introduce adds the queues to the set of known ones, as soon as Redis is there.
+// introduce adds the queues to the set of known ones, as soon as Redis lets it,
+// and tells once if that takes a second try.
 func (s *session) introduce(ctx context.Context) {
+	told := false
 	for _, name := range slices.Sorted(maps.Keys(s.queues)) {
-		for announce(ctx, s.app.client, s.app.cfg, name) != nil {
+		for err := announce(ctx, s.app.client, s.app.cfg, name); err != nil; err = announce(ctx, s.app.client, s.app.cfg, name) {
 			select {
 			case <-ctx.Done():
 				return
 			case <-time.After(time.Second):
+			}
+			if !told {
+				told = true
+				s.app.log.Warn("the queue cannot be added to the set of known queues, trying on: worker stats may not list it",
+					slog.String("queue", name), slog.String("key", keys.Queues(s.app.cfg.Namespace)), slog.Any("error", err))
 			}
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/colonyq/colony/framework/backend"
 	"github.com/colonyq/colony/framework/wire"
+	"github.com/colonyq/colony/internal/keys"
 )
 
 // Drain names a paused queue that holds jobs.
@@ -157,6 +158,54 @@ func TestUnservedQueue(t *testing.T) {
 	Handle(app, DefineKind[int]("here"), func(context.Context, *Job[int]) error { return nil })
 	if _, err := app.Drain(t.Context()); err != nil || log.count("kind=k queue=elsewhere") != 1 || log.count("whose queue") != 1 {
 		t.Errorf("%v, logged\n%s", err, log.String())
+	}
+}
+
+// A worker that cannot make its queues known names the key that keeps it from
+// that, once, and works all the same.
+func TestQueuesCannotBeMadeKnown(t *testing.T) {
+	app := openApp(t)
+	told := make(heard, 1)
+	app.log = slog.New(slog.NewTextHandler(told, nil))
+	if err := app.client.Set(t.Context(), keys.Queues(""), "not a set", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	ran := make(chan struct{})
+	HandleRaw(app, "k", func(context.Context, *Delivery) error { close(ran); return nil })
+	enqueue(t, app, "k")
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	result := make(chan error, 1)
+	go func() { result <- app.Run(ctx) }()
+	if line := <-told; !strings.Contains(line, "key=colony:queues") {
+		t.Errorf("logged %s", line)
+	}
+	<-ran
+	stop()
+	if err := <-result; err != nil {
+		t.Errorf("run: %v", err)
+	}
+}
+
+// heard passes on the first line of a log that is a warning.
+type heard chan string
+
+func (h heard) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), "level=WARN") {
+		select {
+		case h <- string(p):
+		default:
+		}
+	}
+	return len(p), nil
+}
+
+// A wrong option of a kind is an error of Run, not a queue of a wrong name.
+func TestKindWithAWrongOption(t *testing.T) {
+	app := openApp(t)
+	Handle(app, DefineKind[int]("k", Queue("no name")), func(context.Context, *Job[int]) error { return nil })
+	if err := app.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "kind k: queue: ") {
+		t.Errorf("run: %v", err)
 	}
 }
 

@@ -88,9 +88,9 @@ for _, j in ipairs(junk) do
   call('HSET', parked, j[1], j[2])
   call('ZADD', dead, int(now), j[1])
 end
-if counted > 0 then call('HINCRBY', meta, 'enqueued', counted) end
+raise(meta, 'enqueued', counted)
 local ended = #tombed + merged -- two entries of one id and number are one delivery
-if ended > 0 then call('HINCRBY', meta, 'ended', ended) end
+raise(meta, 'ended', ended)
 for _, id in ipairs(tombed) do call('ZREM', cancelled, id) end
 if of_suspect > 0 then call('LTRIM', suspect, of_suspect, -1) end
 if of_arrivals > 0 then call('LTRIM', arrivals, of_arrivals, -1) end

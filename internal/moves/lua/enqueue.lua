@@ -48,7 +48,7 @@ for i = 6, #ARGV, 3 do
 end
 sliced(#now_entries, function(from, to) call('RPUSH', ready, unpack(now_entries, from, to)) end)
 if not has then call('HSET', meta, 'backend', backend ~= '' and backend or 'list') end
-call('HINCRBY', meta, 'enqueued', count)
+raise(meta, 'enqueued', count)
 call('HSET', producer, 'number', int(number), 'first', first_id)
 call('PEXPIRE', producer, 120000)
 if earliest then hint_due(channel, queue, before, earliest, now) end
