@@ -30,16 +30,16 @@ type App struct {
 
 // Open connects to Redis, makes the plugins that cfg names and provisions them.
 // It fails within two seconds if no Redis answers, and with all that is wrong
-// with the plugins at once. Close the App when done with it.
+// with the config at once (ErrConfig). Close the App when done with it.
 func Open(ctx context.Context, cfg Config, opts ...Option) (*App, error) {
 	cfg, err := cfg.resolve()
 	if err != nil {
-		return nil, err
+		return nil, configError{err}
 	}
 	o := newOptions(opts)
 	p, err := newPlugins(cfg, o.registry)
 	if err != nil {
-		return nil, err
+		return nil, configError{err}
 	}
 	client, err := redisclient.Open(ctx, cfg.Redis)
 	if err != nil {
@@ -59,12 +59,12 @@ func Open(ctx context.Context, cfg Config, opts ...Option) (*App, error) {
 func New(client redis.UniversalClient, cfg Config, opts ...Option) (*App, error) {
 	cfg, err := cfg.resolve()
 	if err != nil {
-		return nil, err
+		return nil, configError{err}
 	}
 	o := newOptions(opts)
 	p, err := newPlugins(cfg, o.registry)
 	if err != nil {
-		return nil, err
+		return nil, configError{err}
 	}
 	c, err := redisclient.Wrap(client)
 	if err != nil {

@@ -31,6 +31,17 @@ var (
 	ErrClosed = producer.ErrClosed
 )
 
+// ErrConfig is matched by the errors of Open and New that mean: the config is
+// wrong, plugins' own settings included, and nothing was done.
+var ErrConfig = errors.New("wrong config")
+
+// configError marks an error and leaves its message, which names the places.
+type configError struct{ error }
+
+func (e configError) Unwrap() error { return e.error }
+
+func (e configError) Is(target error) bool { return target == ErrConfig }
+
 // EnqueueError says which jobs of an Enqueue of several failed. All others were
 // enqueued. errors.Is and errors.As look into each failure.
 type EnqueueError struct {

@@ -61,7 +61,7 @@ var mutations = []mutation{
 
 	// settle
 	{"a zombie's word counts", "if tonumber(call('ZSCORE', workers, me) or 0) <= 0 then", "if false then", "Settle/PastOwner"},
-	{"lost words are not counted", "call('HINCRBY', meta, 'lease_lost', #answers)", "", "Settle/PastOwner"},
+	{"lost words are not counted", "call('HINCRBY', meta, 'lease_lost', #answers / 2)", "", "Settle/PastOwner"},
 	{"what is not held can be settled", "if seen[field] or call('HEXISTS', active, field) == 0 then", "if seen[field] then", "Settle/Resend"},
 	{"a word counts twice in one call", "if seen[field] or call('HEXISTS', active, field) == 0 then", "if call('HEXISTS', active, field) == 0 then", "Settle/TwiceInOneCall"},
 	{"a cancelled job is retried", "if cancel and verdict ~= 'done' and verdict ~= 'dead' then", "if false then", "Cancel/RunningThenRetried"},

@@ -28,9 +28,10 @@ func (q *Queue) Settle(ctx context.Context, s []backend.Settlement) ([]backend.O
 	return out, nil
 }
 
-// settleArgs writes the arguments for as many settlements as one call may carry.
+// settleArgs writes the arguments for the first n settlements, as many as one
+// call may carry. Done, which most of them say, is its field alone.
 func (q *Queue) settleArgs(s []backend.Settlement) (n int, args []any) {
-	args = make([]any, 0, 3+4*len(s))
+	args = make([]any, 0, 3+len(s))
 	args = append(args, q.opts.Incarnation, q.Channel(), q.Queue)
 	now := time.Now()
 	bytes := 0
@@ -38,13 +39,17 @@ func (q *Queue) settleArgs(s []backend.Settlement) (n int, args []any) {
 		if n == backend.MaxBatchJobs || bytes >= backend.MaxSliceBytes {
 			break
 		}
+		n++
+		if x.Verdict == backend.Done {
+			args = append(args, fieldOf(x.Delivery))
+			continue
+		}
 		entry := moves.Parked(x, now)
 		bytes += len(entry)
 		if x.Verdict == backend.Release {
 			bytes += len(x.Delivery.Raw())
 		}
 		args = append(args, moves.Verdict(x.Verdict), fieldOf(x.Delivery), x.Delay.Milliseconds(), entry)
-		n++
 	}
 	return n, args
 }
@@ -55,15 +60,21 @@ func (q *Queue) settle(ctx context.Context, s []backend.Settlement, args []any) 
 	if err != nil {
 		return nil, q.Wrap("settle", err)
 	}
-	words, err := moves.List(v, len(s))
+	answers, err := moves.List(v, 0)
 	if err != nil {
 		return nil, q.Wrap("settle", err)
 	}
-	out := make([]backend.Outcome, len(s))
+	out := make([]backend.Outcome, len(s)) // applied, but for what the answers say
+	for i := 0; i < len(answers); i += 2 {
+		place, err := moves.Int(v, i)
+		if err != nil || place < 1 || int(place) > len(s) || i+1 == len(answers) {
+			return nil, q.Wrap("settle", fmt.Errorf("%w: %.100v", moves.ErrReply, v))
+		}
+		out[place-1] = q.outcome(s[place-1].Delivery, fmt.Sprint(answers[i+1]))
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i, x := range s {
-		out[i] = q.outcome(x.Delivery, fmt.Sprint(words[i]))
 		if out[i].State != backend.Refused {
 			delete(q.hand, fieldOf(x.Delivery))
 		}
@@ -71,10 +82,9 @@ func (q *Queue) settle(ctx context.Context, s []backend.Settlement, args []any) 
 	return out, nil
 }
 
+// outcome is the script's word about a settlement that it did not apply.
 func (q *Queue) outcome(d *backend.Delivery, word string) backend.Outcome {
 	switch word {
-	case "applied":
-		return backend.Outcome{State: backend.Applied}
 	case "already":
 		return backend.Outcome{State: backend.Already}
 	case "lost":

@@ -1,3 +1,5 @@
+//go:build unix
+
 package command_test
 
 import (
@@ -330,4 +332,74 @@ func TestInterrupted(t *testing.T) {
 	p.until("the worker works", func() bool { return len(p.ran("ran")) > 0 })
 	w.signal(os.Interrupt)
 	w.exits(0)
+}
+
+// Junk in a list becomes dead jobs and a key of the wrong type a clear error;
+// nothing else suffers.
+func TestJunkAndWrongTypes(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, target redistest.Target) {
+		p := newPlace(t, redisEnv(target)...)
+		client, ctx := target.Client, t.Context()
+		key := func(queue, name string) string { return p.namespace() + ":{" + queue + "}:" + name }
+		if err := client.RPush(ctx, key("default", "ready"), "junk", `{"id":1}`, "").Err(); err != nil {
+			t.Fatal(err)
+		}
+		ids := p.enqueue(3)
+		if err := client.Set(ctx, key("broken", "ready"), "not a list", 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		e := p.start("enqueue", "k", "--queue", "broken")
+		e.exits(1)
+		if said := e.stderr.String(); !strings.Contains(said, key("broken", "ready")) || !strings.Contains(said, "wrong type") {
+			t.Errorf("enqueue does not name the key and what is wrong: %s", said)
+		}
+		w := p.start("worker", "run", "--queue", "default", "--queue", "broken", "--handler", noting("ran", "true"))
+		p.until("the good jobs have run", func() bool { return len(p.ran("ran")) == len(ids) })
+		p.until("the worker names the broken key", func() bool { return strings.Contains(w.stderr.String(), key("broken", "ready")) })
+		if err := client.Del(ctx, key("broken", "ready")).Err(); err != nil {
+			t.Fatal(err)
+		}
+		w.signal(syscall.SIGTERM)
+		w.exits(0)
+		if c := p.stats(); c.Dead != 3 || c.Ready+c.Active+c.Retry != 0 {
+			t.Errorf("got %+v, want the 3 entries of junk dead and nothing left", c)
+		}
+	})
+}
+
+// A full Redis refuses jobs with a clear error, and drains.
+func TestFullRedisDrains(t *testing.T) {
+	t.Parallel()
+	server := redistest.StandaloneWith(t, redistest.Options{MaxMemory: "8mb"})
+	p := newPlace(t, "COLONY_REDIS_URL="+server.URL())
+	line := fmt.Sprintf("{\"kind\": \"k\", \"payload\": %q}\n", strings.Repeat("x", 10<<10))
+	file := filepath.Join(p.dir, "large.ndjson")
+	if err := os.WriteFile(file, []byte(strings.Repeat(line, 2000)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	e := p.start("enqueue", "--file", file)
+	e.exits(1)
+	if said := e.stderr.String(); !strings.Contains(said, "full") {
+		t.Errorf("enqueue does not say that Redis is full: %s", said)
+	}
+	ids := strings.Fields(e.stdout.String())
+	if len(ids) == 0 {
+		t.Fatal("no job was enqueued")
+	}
+	p.run("worker", "run", "--drain", "-q", "--handler", noting("ran", "true"))
+	slices.Sort(ids)
+	if got := p.ran("ran"); !slices.Equal(got, firstAttempts(ids)) {
+		t.Errorf("%d runs of %d jobs", len(got), len(ids))
+	}
+	p.run("enqueue", "k")
+}
+
+func (p *place) namespace() string {
+	for _, kv := range slices.Backward(p.env) {
+		if name, ok := strings.CutPrefix(kv, "COLONY_NAMESPACE="); ok {
+			return name
+		}
+	}
+	p.t.Fatal("the place has no namespace")
+	return ""
 }

@@ -139,6 +139,9 @@ func (s *runSettings) run(ctx context.Context) (err error) {
 		defer server.Close()
 	}
 	app, err := framework.Open(ctx, s.cfg, framework.WithLogger(s.log))
+	if errors.Is(err, framework.ErrConfig) {
+		return asUsage(err)
+	}
 	if err != nil {
 		return unreachable(err, workerHint)
 	}

@@ -37,7 +37,7 @@ type rig struct {
 	mu      sync.Mutex
 	workers []*process
 	hits    []Hit
-	losses  int64 // LosesTill
+	losses  [2]int64 // LosesFrom, LosesTill
 	unread  int
 
 	number  atomic.Int64
@@ -95,11 +95,14 @@ func (r *rig) hit(pid int, from int64) {
 	r.hits = append(r.hits, Hit{PID: pid, From: from, To: Now()})
 }
 
-// lostUntilNow notes that Redis has forgotten what it acknowledged up to now.
-func (r *rig) lostUntilNow() {
+// lost notes that Redis has forgotten what it acknowledged between from and now.
+func (r *rig) lost(from int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.losses = Now()
+	if r.losses[1] == 0 {
+		r.losses[0] = from
+	}
+	r.losses[1] = Now()
 }
 
 // produce enqueues numbered jobs steadily, from several producers, until ctx
@@ -323,6 +326,6 @@ func (r *rig) judge() Result {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return Check(history, final, Rules{
-		Lease: r.lease, Hits: r.hits, LosesTill: r.losses, Unread: r.unread, Seen: r.stalls.Load(),
+		Lease: r.lease, Hits: r.hits, LosesFrom: r.losses[0], LosesTill: r.losses[1], Unread: r.unread, Seen: r.stalls.Load(),
 	})
 }

@@ -22,6 +22,15 @@
 //	ns:{q}:cancelled             zset    cancel                  take, settle, beat
 //	ns:{q}:producer:<id>         hash    enqueue, TTL 120 s      enqueue
 //	ns:{q}:promoter              string  beat, TTL               beat
+//	ns:lock:{name}               string  locks: acquire, TTL     locks
+//	ns:lock:{name}:fence         string  locks: acquire, TTL     locks: acquire
+//	ns:lock:{name}:waiters       zset    locks: acquire, TTL     locks: release
+//	ns:lock:{name}:holders       zset    locks, shared kinds     locks, shared kinds
+//	ns:lock:{name}:intent        string  locks: write, TTL       locks: read
+//	ns:lock-wake:<manager>       pub/sub locks: release          waiters
+//
+// A mutex has the bare name; a semaphore's keys stand below name:sem, those of a
+// reader-writer lock below name:rw, so that the three never meet.
 package keys
 
 import "strconv"

@@ -150,15 +150,15 @@ func Millis(ms int64) time.Duration {
 	return time.Duration(ms) * time.Millisecond
 }
 
-// errReply: a script of ours answered in a shape that it never has. Another
+// ErrReply: a script of ours answered in a shape that it never has. Another
 // program may sit between us and the server.
-var errReply = errors.New("unexpected reply")
+var ErrReply = errors.New("unexpected reply")
 
 // List reads a script's reply as a list of at least n values.
 func List(v any, n int) ([]any, error) {
 	l, ok := v.([]any)
 	if !ok || len(l) < n {
-		return nil, fmt.Errorf("%w: %.100v", errReply, v)
+		return nil, fmt.Errorf("%w: %.100v", ErrReply, v)
 	}
 	return l, nil
 }
@@ -171,7 +171,7 @@ func Int(v any, i int) (int64, error) {
 	}
 	n, ok := l[i].(int64)
 	if !ok {
-		return 0, fmt.Errorf("%w: %.100v", errReply, l[i])
+		return 0, fmt.Errorf("%w: %.100v", ErrReply, l[i])
 	}
 	return n, nil
 }

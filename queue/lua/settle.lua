@@ -1,9 +1,10 @@
 -- settle: says what became of deliveries. One script, so that only the holder's word counts (its incarnation is in
 -- workers and the field id:n in its hand) and so that a job leaves the hand as it arrives where it goes.
 -- KEYS workers, active, meta, parked, scheduled, retry, dead, cancelled, ready, suspect
--- ARGV incarnation, channel, queue, then for each: verdict, field, delay in ms, entry
---      verdicts: done, cancel, release, retry, snooze, dead (delay and entry '' where they mean nothing)
--- Returns for each: applied, already, lost, or why it was refused. Errors: WRONGTYPE (of workers, active, meta, cancelled), NOPERM.
+-- ARGV incarnation, channel, queue, then for each that is done its field, for each other one: verdict, field, delay in ms,
+--      entry. Verdicts: cancel, release, retry, snooze, dead (delay and entry '' where they mean nothing)
+-- Returns {place, word, …} for those that were not applied, counted from 1: already, lost, or why it was refused.
+-- Errors: WRONGTYPE (of workers, active, meta, cancelled), NOPERM.
 -- include: guard.lua
 -- include: head.lua
 -- include: hint.lua
@@ -11,13 +12,32 @@
 local workers, active, meta, parked, scheduled, retry, dead, cancelled, ready, suspect = unpack(KEYS)
 local me, channel, queue = ARGV[1], ARGV[2], ARGV[3]
 
+-- Calls f(place, verdict, field, delay, entry) for each settlement.
+local function each(f)
+  local i, place = 4, 1
+  while ARGV[i] do
+    if #ARGV[i] >= 28 then -- a field: verdicts are shorter
+      f(place, 'done', ARGV[i])
+      i = i + 1
+    else
+      f(place, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
+      i = i + 4
+    end
+    place = place + 1
+  end
+end
+
 on_full_server_too(workers)
 local wrong = any_wrong_type({workers, 'zset', active, 'hash', meta, 'hash', cancelled, 'zset'})
 if wrong then return {err = wrong} end
 local answers = {}
+local function answer(place, word)
+  answers[#answers + 1] = place
+  answers[#answers + 1] = word
+end
 if tonumber(call('ZSCORE', workers, me) or 0) <= 0 then
-  for i = 4, #ARGV, 4 do answers[#answers + 1] = 'lost' end
-  call('HINCRBY', meta, 'lease_lost', #answers)
+  each(function(place) answer(place, 'lost') end)
+  call('HINCRBY', meta, 'lease_lost', #answers / 2)
   return answers
 end
 
@@ -35,26 +55,23 @@ local now = now_ms()
 local tombs = call('ZCARD', cancelled) > 0
 local settled, seen, count, untomb = {}, {}, {}, {}
 local parks, releases = {}, {}
-for i = 4, #ARGV, 4 do
-  local verdict, field = ARGV[i], ARGV[i + 1]
-  local id = string.sub(field, 1, 26)
+each(function(place, verdict, field, delay, entry)
+  local id = (tombs or verdict ~= 'done') and string.sub(field, 1, 26)
   local cancel = tombs and call('ZSCORE', cancelled, id)
   if cancel and verdict ~= 'done' and verdict ~= 'dead' then verdict = 'cancel' end -- cancelled jobs don't run again
-  local answer = refusal(verdict) or 'applied'
-  if seen[field] or call('HEXISTS', active, field) == 0 then answer = 'already' end
-  answers[#answers + 1] = answer
-  if answer == 'applied' then
-    seen[field] = true
-    settled[#settled + 1] = field
-    count[verdict] = (count[verdict] or 0) + 1
-    if cancel then untomb[#untomb + 1] = id end
-    if verdict == 'release' then
-      releases[#releases + 1] = call('HGET', active, field)
-    elseif verdict ~= 'done' and verdict ~= 'cancel' then
-      parks[#parks + 1] = {goes[verdict][3], id, verdict == 'dead' and now or now + tonumber(ARGV[i + 2]), ARGV[i + 3]}
-    end
+  local word = refusal(verdict)
+  if seen[field] or call('HEXISTS', active, field) == 0 then word = 'already' end
+  if word then return answer(place, word) end
+  seen[field] = true
+  settled[#settled + 1] = field
+  count[verdict] = (count[verdict] or 0) + 1
+  if cancel then untomb[#untomb + 1] = id end
+  if verdict == 'release' then
+    releases[#releases + 1] = call('HGET', active, field)
+  elseif verdict ~= 'done' and verdict ~= 'cancel' then
+    parks[#parks + 1] = {goes[verdict][3], id, verdict == 'dead' and now or now + tonumber(delay), entry}
   end
-end
+end)
 local first = {[scheduled] = count.snooze and first_due(scheduled), [retry] = count.retry and first_due(retry)}
 
 local no = denied({'hincrby', meta, 'hdel', active})

@@ -25,7 +25,7 @@ local fields, entries, bytes = {}, {}, 0
 local junk, tombed, counted = {}, {}, 0
 
 local function judge(entry)
-  local id, n = head(entry)
+  local id, n = head_text(entry)
   if not id then
     counted = counted + 1
     local made = string.sub(fresh, 1, 22) .. string.format('%04d', counted)
@@ -35,13 +35,13 @@ local function judge(entry)
       junk[#junk + 1] = {made, unreadable(made, entry, now)}
       return
     end
-    n, entry = 1, as
+    n, entry = '1', as
   end
   if tombs and call('ZSCORE', cancelled, id) then
     tombed[#tombed + 1] = id
     return
   end
-  fields[#fields + 1] = id .. ':' .. int(n)
+  fields[#fields + 1] = id .. ':' .. n
   fields[#fields + 1] = entry
   entries[#entries + 1] = entry
 end

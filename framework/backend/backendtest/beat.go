@@ -56,14 +56,14 @@ func beatWaiting(r *rig) {
 // its order, with the next beat of anybody; once.
 func beatArrivals(r *rig) {
 	w := r.join(Options{})
-	var want []string
-	for range 3 {
-		waiter := r.join(Options{})
-		end := waiter.waiting(r.Context(), time.Minute)
-		want = append(want, r.enqueue(r.job())...)
+	var ends []<-chan error
+	for range 3 { // nobody beats between the waits
+		ends = append(ends, r.open(Options{}).waiting(r.Context(), time.Minute))
+	}
+	want := r.enqueue(r.jobs(5)...)
+	for _, end := range ends {
 		r.must(r.within(end))
 	}
-	want = append(want, r.enqueue(r.jobs(2)...)...)
 	for range 2 {
 		r.want("waiting", w.beat().Waiting, 5)
 		r.holds(byState{backend.Ready: 5}, 0)

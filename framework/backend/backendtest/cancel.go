@@ -63,6 +63,7 @@ func cancelReady(r *rig) {
 	w := r.join(Options{})
 	r.want("taken", ids(w.takeN(2)), []string{want[0], want[2]})
 	w.none()
+	r.noTombstone()
 	r.holds(byState{backend.Active: 2}, 1)
 }
 
@@ -81,6 +82,15 @@ func cancelRunning(r *rig) {
 	r.gone(d.ID)
 	r.holds(byState{}, 1)
 	r.want("cancelled after it was settled", len(w.beat().Canceled), 0)
+	r.noTombstone()
+}
+
+// noTombstone checks that nothing is left of a cancellation that came true.
+func (r *rig) noTombstone() {
+	r.Helper()
+	if n, err := r.h.Client.Exists(r.Context(), r.h.Key(r.queue, "cancelled")).Result(); err != nil || n != 0 {
+		r.Errorf("a tombstone is left (%v)", err)
+	}
 }
 
 // A cancelled job does not run again, though its handler failed first: whether

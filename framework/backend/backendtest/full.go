@@ -112,8 +112,9 @@ func fullReap(r *rig) {
 	r.enqueue(r.jobs(2)...)
 	dead, _ := r.doomed(2, false)
 	w := r.join(Options{})
+	r.overdueLease(dead)
 	fill(true)
-	w.bury(dead)
+	r.eventually("the dead worker is reaped", func() bool { w.beat(); return !r.isWorker(dead) })
 	r.want("taken", len(w.takeN(2)), 2)
 }
 

@@ -16,6 +16,7 @@ var junkTests = []test{
 	{"BesideGood", junkBesideGood},
 	{"Foreign", junkForeign},
 	{"CountedOnce", junkCountedOnce},
+	{"SameIDTwice", junkSameIDTwice},
 	{"OnePlace", junkOnePlace},
 }
 
@@ -195,6 +196,19 @@ func junkCountedOnce(r *rig) {
 	}
 	w.done(again)
 	r.holds(byState{}, 1)
+}
+
+// Two foreign entries of one id in one hand are one delivery, and the counts
+// know it.
+func junkSameIDTwice(r *rig) {
+	entry := fmt.Sprintf(`{"kind":"test.kind","id":%q,"payload":1}`, newID())
+	r.push(entry, entry)
+	w := r.join(Options{})
+	d := w.one()
+	r.want("enqueued", r.counts().Enqueued, 2)
+	r.holds(byState{backend.Active: 1}, 1)
+	w.done(d)
+	r.holds(byState{}, 2)
 }
 
 // Whatever an entry holds, it is delivered or dead, once, and leaves the hand

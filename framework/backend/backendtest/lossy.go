@@ -28,6 +28,30 @@ func (d *dropper) drops(cmd redis.Cmder) bool {
 	return strings.HasPrefix(strings.ToLower(cmd.Name()), "eval") && d.armed.CompareAndSwap(1, 0)
 }
 
+// between does something after so many scripts have run, before the next one.
+type between struct {
+	dropper
+	after int32
+	do    func()
+}
+
+// ProcessHook is part of redis.Hook.
+func (b *between) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if !strings.HasPrefix(strings.ToLower(cmd.Name()), "eval") {
+			return next(ctx, cmd)
+		}
+		if b.armed.CompareAndSwap(b.after, -1) {
+			b.do()
+		}
+		err := next(ctx, cmd)
+		if b.armed.Load() >= 0 && !redis.HasErrorPrefix(err, "NOSCRIPT") {
+			b.armed.Add(1)
+		}
+		return err
+	}
+}
+
 // DialHook is part of redis.Hook.
 func (d *dropper) DialHook(next redis.DialHook) redis.DialHook { return next }
 

@@ -114,9 +114,10 @@ func takeBudget(r *rig) {
 // too.
 func takeBudgetOfArrivals(r *rig) {
 	const n = 4
+	w, got := r.join(Options{}), 0
 	var ends []<-chan error
 	for range n {
-		ends = append(ends, r.join(Options{}).waiting(r.Context(), time.Minute))
+		ends = append(ends, r.open(Options{}).waiting(r.Context(), time.Minute))
 	}
 	for range n {
 		job := r.job()
@@ -126,7 +127,6 @@ func takeBudgetOfArrivals(r *rig) {
 	for _, end := range ends {
 		r.must(r.within(end))
 	}
-	w, got := r.join(Options{}), 0
 	for more := true; more; {
 		taken, err := w.Take(r.Context(), 100, false)
 		r.must(err)

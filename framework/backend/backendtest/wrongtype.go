@@ -195,7 +195,7 @@ func wrongTypeReap(r *rig) {
 		r.enqueue(r.jobs(2)...)
 		dead, _ := r.doomed(2, false)
 		w := r.join(Options{})
-		r.outlast(dead)
+		r.overdueLease(dead)
 		mend := r.spoil(key("<dead>", dead.id, "<inc>", w.id))
 		before := r.snapshot()
 		for range 2 {
