@@ -25,6 +25,9 @@ func TestConformance(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, target redistest.Target) {
 		backendtest.Run(t, harness(t, target))
 	})
+	redistest.EachSentinel(t, func(t *testing.T, target redistest.Target) {
+		backendtest.Run(t, harness(t, target))
+	})
 }
 
 func harness(t testing.TB, target redistest.Target) backendtest.Harness {
@@ -45,12 +48,12 @@ func harness(t testing.TB, target redistest.Target) backendtest.Harness {
 			return target.Client.RPush(ctx, keys.For(namespace, name, 0, 1).Ready, entry).Err()
 		},
 		Touches: touches,
-		Full:    full,
+		Full:    func(t testing.TB) (backendtest.Harness, func(bool)) { return full(t, target.Binary) },
 	}
 	if why, lacks := target.Features[redistest.MaxMemory]; lacks {
 		h.Full, h.NoFull = nil, why
-	} else if target.Name == "cluster" {
-		h.Full, h.NoFull = nil, "a node of a cluster is a server like the standalone one, which is filled there"
+	} else if target.Name != "standalone" {
+		h.Full, h.NoFull = nil, "it consists of servers like the standalone one, which is filled there"
 	}
 	return h
 }
@@ -72,8 +75,8 @@ var touches = map[string][]string{
 }
 
 // full is a server of its own that can be filled.
-func full(t testing.TB) (backendtest.Harness, func(bool)) {
-	s := redistest.Standalone(t)
+func full(t testing.TB, binary string) (backendtest.Harness, func(bool)) {
+	s := redistest.StandaloneWith(t, redistest.Options{Binary: binary})
 	client := s.Client(t)
 	h := harness(t, redistest.Target{
 		Name: "full", Client: client,

@@ -26,11 +26,12 @@ type Features map[Feature]string
 
 // Target is a server to run a test against.
 type Target struct {
-	Name     string // standalone, cluster or embedded
+	Name     string // standalone, cluster, sentinel or embedded
+	Binary   string // of the server, for Options.Binary; "" = the usual one
 	Client   redis.UniversalClient
 	Features Features
-	URL      string   // of the server, or of one node of the cluster
-	Addrs    []string // host:port of every node
+	URL      string   // of the server, of one node of the cluster, or of the first master
+	Addrs    []string // host:port of every node, or sentinel
 
 	// NewClient opens a further client, for a test that adds hooks to it or
 	// closes it. It is closed after the test.
@@ -56,25 +57,43 @@ var embeddedLacks = Features{
 }
 
 // Each runs a test against a standalone server, a cluster and the embedded
-// server, in subtests of these names, in parallel. Only the servers that -run
-// selects are started. The first two are shared: keep to a Namespace.
+// server, in subtests of these names, in parallel, and against the first two of
+// each further server program that REDIS_SERVERS names (standalone-PROGRAM). Only
+// the servers that -run selects are started. All but the embedded one are shared:
+// keep to a Namespace.
 func Each(t *testing.T, test func(t *testing.T, target Target)) {
 	t.Helper()
-	for _, kind := range []struct {
-		name string
-		open func(t testing.TB) Target
-	}{{"standalone", standaloneTarget}, {"cluster", clusterTarget}, {"embedded", embeddedTarget}} {
-		t.Run(kind.name, func(t *testing.T) {
-			t.Parallel()
-			target := kind.open(t)
-			target.Name, target.Client = kind.name, target.NewClient(t)
-			test(t, target)
-		})
+	for _, b := range Binaries() {
+		on(t, "standalone", b, standaloneTarget, test)
+		on(t, "cluster", b, clusterTarget, test)
+	}
+	on(t, "embedded", Binary{}, embeddedTarget, test)
+}
+
+// EachSentinel runs a test against a Sentinel deployment of every server program,
+// in subtests named sentinel or sentinel-PROGRAM, in parallel. It is apart from
+// Each because behind Sentinel stands a standalone server: few tests tell more
+// there. They are shared: fail nothing over.
+func EachSentinel(t *testing.T, test func(t *testing.T, target Target)) {
+	t.Helper()
+	for _, b := range Binaries() {
+		on(t, "sentinel", b, sentinelTarget, test)
 	}
 }
 
-func standaloneTarget(t testing.TB) Target {
-	s := Shared(t)
+// on runs a test as a subtest against one target.
+func on(t *testing.T, name string, b Binary, open func(testing.TB, string) Target, test func(*testing.T, Target)) {
+	t.Helper()
+	t.Run(name+b.suffix(), func(t *testing.T) {
+		t.Parallel()
+		target := open(t, b.Path)
+		target.Name, target.Binary, target.Client = name, b.Path, target.NewClient(t)
+		test(t, target)
+	})
+}
+
+func standaloneTarget(t testing.TB, path string) Target {
+	s := sharedServer(t, path)
 	return Target{
 		Features:  Features{CrossSlot: "only a cluster has slots"},
 		URL:       s.URL(),
@@ -83,8 +102,8 @@ func standaloneTarget(t testing.TB) Target {
 	}
 }
 
-func clusterTarget(t testing.TB) Target {
-	c := SharedCluster(t)
+func clusterTarget(t testing.TB, path string) Target {
+	c := sharedCluster(t, path)
 	return Target{
 		Features:  Features{Databases: "a cluster has database 0 alone"},
 		URL:       c.Nodes[0].URL(),
@@ -93,7 +112,17 @@ func clusterTarget(t testing.TB) Target {
 	}
 }
 
-func embeddedTarget(t testing.TB) Target {
+func sentinelTarget(t testing.TB, path string) Target {
+	s := sharedSentinel(t, path)
+	return Target{
+		Features:  Features{CrossSlot: "only a cluster has slots"},
+		URL:       s.Nodes[0].URL(),
+		Addrs:     s.Addrs(),
+		NewClient: func(t testing.TB) redis.UniversalClient { return s.Client(t) },
+	}
+}
+
+func embeddedTarget(t testing.TB, _ string) Target {
 	e := Embedded(t)
 	return Target{
 		Features:  embeddedLacks,

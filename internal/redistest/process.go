@@ -41,7 +41,7 @@ wait $!
 
 // spec says what to run.
 type spec struct {
-	binary   string // path; "" = as binary() finds it
+	binary   string // path; "" = the usual one
 	password string
 	args     func(dir string, port int) ([]string, error)
 }
@@ -70,11 +70,9 @@ type run struct {
 // launch starts a server and waits until it answers. A port that somebody else
 // took in between is answered by another try.
 func launch(s spec) (*process, error) {
-	if s.binary == "" {
-		var err error
-		if s.binary, err = binary(); err != nil {
-			return nil, err
-		}
+	var err error
+	if s.binary, err = find(s.binary); err != nil {
+		return nil, err
 	}
 	for try := 0; ; try++ {
 		p, err := launchOnce(s)

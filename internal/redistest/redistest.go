@@ -10,40 +10,19 @@
 // directory behind, and other systems lack it.)
 //
 // Nothing here skips: where redis-server is missing, a test fails with the
-// command that installs it. The variable REDIS_SERVER names another binary.
+// command that installs it. The variable REDIS_SERVER names another binary, and
+// REDIS_SERVERS further ones that Each and Binaries take in beside it.
 package redistest
 
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
-	"fmt"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
-
-// binary finds redis-server.
-func binary() (string, error) {
-	name := os.Getenv("REDIS_SERVER")
-	if name == "" {
-		name = "redis-server"
-	}
-	path, err := exec.LookPath(name)
-	if err == nil || errors.Is(err, exec.ErrDot) {
-		return path, nil
-	}
-	sudo := "sudo "
-	if os.Geteuid() == 0 {
-		sudo = ""
-	}
-	return "", fmt.Errorf("%w; install it with `%sapt-get install -y redis-server` (macOS: `brew install redis`), "+
-		"or name a Redis 7.0 or Valkey 7.2 server in REDIS_SERVER", err, sudo)
-}
 
 // Namespace returns a key prefix that no other test has, now or in an earlier
 // run. Tests share servers, so each keeps to its own and none flushes.

@@ -1,8 +1,12 @@
 package redistest_test
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -122,6 +126,40 @@ func TestEach(t *testing.T) {
 	})
 	if len(seen) != 3 || !seen["standalone"] || !seen["cluster"] || !seen["embedded"] {
 		t.Errorf("targets %v, want standalone, cluster and embedded", seen)
+	}
+}
+
+// Each takes in the servers that REDIS_SERVERS names, in subtests named after
+// them, and EachSentinel does so too.
+func TestEachBinary(t *testing.T) {
+	path, err := exec.LookPath(cmp.Or(os.Getenv("REDIS_SERVER"), "redis-server"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := filepath.Join(t.TempDir(), "other-server")
+	if err := os.WriteFile(other, []byte("#!/bin/sh\nexec '"+path+"' \"$@\" --hz 77\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("REDIS_SERVERS", other)
+	var mu sync.Mutex
+	seen := map[string]string{}
+	note := func(t *testing.T, target redistest.Target) {
+		hz := "none"
+		if _, lacks := target.Features[redistest.Config]; !lacks {
+			hz = target.Client.ConfigGet(t.Context(), "hz").Val()["hz"]
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		seen[filepath.Base(t.Name())] = hz
+	}
+	t.Run("each", func(t *testing.T) { redistest.Each(t, note) })
+	t.Run("sentinel", func(t *testing.T) { redistest.EachSentinel(t, note) })
+	want := map[string]string{
+		"standalone": "10", "cluster": "10", "sentinel": "10", "embedded": "none",
+		"standalone-other-server": "77", "cluster-other-server": "77", "sentinel-other-server": "77",
+	}
+	if !maps.Equal(seen, want) {
+		t.Errorf("got %v\nwant %v", seen, want)
 	}
 }
 

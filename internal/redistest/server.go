@@ -27,7 +27,9 @@ type Options struct {
 // one to tell others.
 func (o Options) spec(proxy *Proxy) spec {
 	return spec{binary: o.Binary, password: o.Password, args: func(dir string, port int) ([]string, error) {
-		args := []string{"--bind", "127.0.0.1", "--unixsocket", dir + "/redis.sock", "--dir", dir, "--save", ""}
+		args := []string{"--bind", "127.0.0.1", "--unixsocket", dir + "/redis.sock", "--dir", dir, "--save", "",
+			// A replica is in step, and a cluster counts on it, after 5 and 10 s otherwise.
+			"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"}
 		args = append(args, o.ports(port)...)
 		if proxy != nil {
 			args = append(args, "--replica-announce-ip", "127.0.0.1", "--replica-announce-port", proxy.port(),
