@@ -169,6 +169,7 @@ func (r *reporter) write(path string) error {
 // lasting injects, waits and heals.
 func lasting(d time.Duration, inject, heal func(r *rig)) func(r *rig) {
 	return func(r *rig) {
+		r.occupy(1500 * time.Millisecond)
 		inject(r)
 		r.last(d)
 		heal(r)
@@ -206,4 +207,3 @@ func table() []fault {
 	all = append(all, clusterFaults()...)
 	return all
 }
-

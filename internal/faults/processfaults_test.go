@@ -73,4 +73,3 @@ func stopIdle(r *rig) {
 		r.hit(p.pid(), from)
 	}
 }
-

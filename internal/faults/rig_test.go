@@ -197,6 +197,19 @@ func (r *rig) submit(jobs ...payload) {
 	}
 }
 
+// occupy gives the workers long jobs to hold, and returns when some run.
+func (r *rig) occupy(d time.Duration) {
+	jobs := make([]payload, 2*r.fault.workers)
+	for i := range jobs {
+		jobs[i].MS = int(d.Milliseconds())
+	}
+	r.submit(jobs...)
+	r.until("long jobs run", 10*time.Second, func() bool {
+		s, err := r.look()
+		return err == nil && s.held >= r.fault.workers
+	})
+}
+
 // until waits for a condition.
 func (r *rig) until(what string, d time.Duration, cond func() bool) bool {
 	deadline := time.NewTimer(d)
@@ -289,10 +302,13 @@ func (r *rig) run() Result {
 	for range r.fault.workers {
 		r.hire()
 	}
-	r.until("the workers have joined", 30*time.Second, func() bool {
+	joined := r.until("the workers have joined", 30*time.Second, func() bool {
 		s, err := r.look()
 		return err == nil && len(s.workers) == r.fault.workers
 	})
+	if !joined {
+		r.Fatal(r.crew()[0].tail())
+	}
 	loading, stop := context.WithCancel(context.Background())
 	defer stop()
 	if !r.fault.quiet {
