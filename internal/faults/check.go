@@ -45,7 +45,8 @@ type Hit struct {
 type Rules struct {
 	Lease     time.Duration
 	Hits      []Hit
-	LosesTill int64 // what was asked for before may be missing, because the fault made Redis forget; 0 = nothing may
+	LosesFrom int64 // what was asked for from then …
+	LosesTill int64 // … till then may be missing, because the fault made Redis forget; 0 = nothing may
 	Unread    int   // junk that was pushed by hand and must lie in dead
 	Seen      int64 // 0, or the stalls that were seen on jobs though nobody may be charged any
 }
@@ -249,7 +250,7 @@ func (c *checker) checkFate(j *job) {
 		c.violated("job %d (%s) is dead, reason %q, and did nothing to deserve it", j.number, j.id, j.reason)
 	case lies:
 		c.violated("job %d (%s) still lies in %s", j.number, j.id, j.places[0])
-	case j.acked && !ended && j.askedAt <= c.rules.LosesTill:
+	case j.acked && !ended && j.askedAt >= c.rules.LosesFrom && j.askedAt <= c.rules.LosesTill:
 		c.result.Lost++
 	case j.acked && !ended, j.note == Alien && !ended && c.rules.LosesTill == 0:
 		c.result.Lost++
@@ -271,7 +272,8 @@ func (c *checker) checkRuns(j *job) {
 		if r.outcome != RunFailed && i < len(j.runs)-1 {
 			needless++
 		}
-		if r.ended == 0 && i < len(j.runs)-1 && hit {
+		// Suspects wait until a worker holds nothing else; that has no bound.
+		if r.ended == 0 && i < len(j.runs)-1 && hit && j.note != Poison {
 			c.result.Recovery = max(c.result.Recovery, c.sinceDeath(r, j.runs[i+1]))
 		}
 	}

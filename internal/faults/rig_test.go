@@ -37,7 +37,7 @@ type rig struct {
 	mu      sync.Mutex
 	workers []*process
 	hits    []Hit
-	losses  int64 // LosesTill
+	losses  [2]int64 // LosesFrom, LosesTill
 	unread  int
 
 	number  atomic.Int64
@@ -95,11 +95,14 @@ func (r *rig) hit(pid int, from int64) {
 	r.hits = append(r.hits, Hit{PID: pid, From: from, To: Now()})
 }
 
-// lostUntilNow notes that Redis has forgotten what it acknowledged up to now.
-func (r *rig) lostUntilNow() {
+// lost notes that Redis has forgotten what it acknowledged between from and now.
+func (r *rig) lost(from int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.losses = Now()
+	if r.losses[1] == 0 {
+		r.losses[0] = from
+	}
+	r.losses[1] = Now()
 }
 
 // produce enqueues numbered jobs steadily, from several producers, until ctx
@@ -194,6 +197,19 @@ func (r *rig) submit(jobs ...payload) {
 	}
 }
 
+// occupy gives the workers long jobs to hold, and returns when some run.
+func (r *rig) occupy(d time.Duration) {
+	jobs := make([]payload, 2*r.fault.workers)
+	for i := range jobs {
+		jobs[i].MS = int(d.Milliseconds())
+	}
+	r.submit(jobs...)
+	r.until("long jobs run", 10*time.Second, func() bool {
+		s, err := r.look()
+		return err == nil && s.held >= r.fault.workers
+	})
+}
+
 // until waits for a condition.
 func (r *rig) until(what string, d time.Duration, cond func() bool) bool {
 	deadline := time.NewTimer(d)
@@ -286,10 +302,13 @@ func (r *rig) run() Result {
 	for range r.fault.workers {
 		r.hire()
 	}
-	r.until("the workers have joined", 30*time.Second, func() bool {
+	joined := r.until("the workers have joined", 30*time.Second, func() bool {
 		s, err := r.look()
 		return err == nil && len(s.workers) == r.fault.workers
 	})
+	if !joined {
+		r.Fatal(r.crew()[0].tail())
+	}
 	loading, stop := context.WithCancel(context.Background())
 	defer stop()
 	if !r.fault.quiet {
@@ -323,6 +342,6 @@ func (r *rig) judge() Result {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return Check(history, final, Rules{
-		Lease: r.lease, Hits: r.hits, LosesTill: r.losses, Unread: r.unread, Seen: r.stalls.Load(),
+		Lease: r.lease, Hits: r.hits, LosesFrom: r.losses[0], LosesTill: r.losses[1], Unread: r.unread, Seen: r.stalls.Load(),
 	})
 }

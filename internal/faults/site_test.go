@@ -28,6 +28,7 @@ type site struct {
 	admin   redis.UniversalClient
 	masters func(ctx context.Context, f func(ctx context.Context, c *redis.Client) error) error
 	servers []*redistest.Server
+	cluster *redistest.Cluster // nil elsewhere
 }
 
 func ownOptions(s *redistest.Server) *redis.Options {
