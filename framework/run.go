@@ -118,6 +118,7 @@ type session struct {
 	app    *App
 	routes routes
 	tally  tally
+	vigil  vigil
 	engine *engine.Engine
 	queues map[string]*served
 	drain  *drainWatch // nil = until ctx ends
@@ -135,7 +136,7 @@ func newSession(a *App, r routes, drain bool) *session {
 	w := a.cfg.Worker
 	cfg := engine.Config{
 		Concurrency: w.Concurrency, Lease: w.Lease, ShutdownTimeout: w.ShutdownTimeout, Strict: w.Strict,
-		Run: s.deliver, OnPulse: s.pulse, Logger: a.log,
+		Run: s.deliver, Exited: s.exited, OnPulse: s.pulse, Logger: a.log,
 	}
 	queues := servedQueues(a.cfg.Queues, r)
 	for _, name := range slices.Sorted(maps.Keys(queues)) {
@@ -199,6 +200,7 @@ func (s *session) serve(ctx context.Context) error {
 	}
 	wg.Go(func() { s.listen(side) })
 	wg.Go(func() { s.introduce(side) })
+	wg.Go(func() { s.vigil.watch(side, s) })
 	err := s.engine.Run(ctx)
 	end()
 	wg.Wait()

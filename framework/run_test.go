@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -146,6 +147,55 @@ func TestStubbornHandler(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// The same of a handler without a timeout, whose lease was lost.
+func TestStubbornHandlerWithoutTimeout(t *testing.T) {
+	for name, c := range map[string]struct {
+		goesOn time.Duration
+		cause  error
+		lines  int
+	}{"obedient": {0, ErrLeaseLost, 0}, "stubborn": {time.Minute, ErrLeaseLost, 2}, "at shutdown": {time.Minute, ErrShutdown, 0}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log lines
+				s := &session{app: &App{log: slog.New(slog.NewTextHandler(&log, nil))}}
+				watch, end := context.WithCancel(t.Context())
+				defer end()
+				go s.vigil.watch(watch, s) // ends in the bubble, which waits for it
+				ctx, cancel := context.WithCancelCause(t.Context())
+				for range 2 { // the second one sits where the first one did
+					s.inline(ctx, func(ctx context.Context, _ *Delivery) error {
+						time.Sleep(time.Minute)
+						cancel(c.cause)
+						<-ctx.Done()
+						time.Sleep(c.goesOn)
+						return nil
+					}, &Delivery{ID: "ID"})
+					ctx, cancel = context.WithCancelCause(t.Context())
+				}
+				cancel(nil)
+				if n := log.count("id=ID"); n != 2*c.lines {
+					t.Errorf("logged\n%s", log.String())
+				}
+			})
+		})
+	}
+}
+
+// A handler that ends its goroutine has failed, by the rules of any failure, and
+// the worker goes on.
+func TestGoexitInAWorker(t *testing.T) {
+	app := openApp(t)
+	HandleRaw(app, "k", func(context.Context, *Delivery) error { runtime.Goexit(); return nil })
+	id := enqueue(t, app, "k", MaxAttempts(1))
+	if r, err := app.Drain(t.Context()); err != nil || r.Dead != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	e, state, err := app.Inspect(DefaultQueue).Show(t.Context(), id)
+	if err != nil || state != backend.DeadState || len(e.Errors) != 1 || !strings.Contains(e.Errors[0].Message, "Goexit") {
+		t.Errorf("%+v, %v, %v", e, state, err)
 	}
 }
 

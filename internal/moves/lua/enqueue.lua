@@ -31,8 +31,7 @@ if has and backend ~= '' and has ~= backend then return {err = 'BACKEND the queu
 local no = denied({'hset', producer, 'zadd', scheduled, 'rpush', ready, 'hincrby', meta, 'pexpire', producer})
 if no then return no end
 
-local before = first_due(scheduled)
-local earliest
+local before, earliest
 local now_entries, count = {}, 0
 for i = 6, #ARGV, 3 do
   local due = ARGV[i]
@@ -40,6 +39,7 @@ for i = 6, #ARGV, 3 do
   if due == '' or due <= now then
     now_entries[#now_entries + 1] = ARGV[i + 2]
   else
+    if not earliest then before = first_due(scheduled) end
     call('HSET', parked, ARGV[i + 1], ARGV[i + 2])
     call('ZADD', scheduled, int(due), ARGV[i + 1])
     earliest = math.min(earliest or due, due)
