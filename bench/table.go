@@ -42,6 +42,8 @@ var rows = []row{
 	{"CPU per drained job, client, 100 slots, µs", "drain 100 client", 50, 1},
 	{"CPU per drained job, server, 16 slots, µs", "drain 16 server", 50, 1},
 	{"CPU per drained job, server, 100 slots, µs", "drain 100 server", 50, 1},
+	{"CPU per job of 1 producer, client, µs", "enqueue 1 client", 50, 1},
+	{"CPU per job of 1 producer, server, µs", "enqueue 1 server", 50, 1},
 	{"CPU per bulk-enqueued job, client, µs", "enqueue bulk client", 50, 1},
 	{"CPU per bulk-enqueued job, server, µs", "enqueue bulk server", 50, 1},
 	{"commands run per drained job, 100 slots", "drain 100 commands", 50, 2},

@@ -87,7 +87,9 @@ func (a *App) Enqueue(ctx context.Context, jobs ...NewJob) (ids []string, err er
 	return a.producer.Enqueue(ctx, jobs...)
 }
 
-// Stats counts what lies in every known queue and what became of its jobs.
+// Stats counts what lies in every known queue and what became of its jobs. Where
+// a key of a queue holds the wrong type, the error names it and the other queues
+// are there all the same.
 func (a *App) Stats(ctx context.Context) (map[string]Counts, error) { return a.producer.Stats(ctx) }
 
 // Inspect looks at one queue: what lies in it, by state.

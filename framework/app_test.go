@@ -15,6 +15,7 @@ import (
 
 	"github.com/colonyq/colony/framework/backend"
 	"github.com/colonyq/colony/framework/redisclient"
+	"github.com/colonyq/colony/internal/keys"
 )
 
 func openApp(t *testing.T, change ...func(*Config)) *App {
@@ -206,6 +207,24 @@ func TestEnqueueMany(t *testing.T) {
 	}
 	if _, state, err := app.Inspect("other").Show(t.Context(), ids[3]); err != nil || state != backend.Ready {
 		t.Errorf("job 3 is %s, %v", state, err)
+	}
+}
+
+// A key of a wrong type spoils the numbers of its own queue, and no others.
+func TestStatsBesideAWrongType(t *testing.T) {
+	app := openApp(t)
+	enqueue(t, app, "k")
+	enqueue(t, app, "k", Queue("broken"))
+	key := keys.For("", "broken", 0, 1).Ready
+	if err := app.client.Set(t.Context(), key, "not a list", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	stats, err := app.Stats(t.Context())
+	if !errors.Is(err, backend.ErrWrongType) || !strings.Contains(err.Error(), key) {
+		t.Errorf("the error does not name the key: %v", err)
+	}
+	if len(stats) != 1 || stats[DefaultQueue].Ready != 1 {
+		t.Errorf("got %+v, want the queue default alone", stats)
 	}
 }
 

@@ -2,6 +2,7 @@ package framework
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -81,14 +82,19 @@ func stats(ctx context.Context, client *redisclient.Client, cfg Config) (map[str
 		return nil, fmt.Errorf("list the known queues: %w", err)
 	}
 	all := make(map[string]Counts, len(names))
+	var errs []error
 	for _, name := range names {
 		c, err := lookAt(client, cfg, name).Counts(ctx)
-		if err != nil {
+		switch {
+		case err == nil:
+			all[name] = c
+		case errors.Is(err, backend.ErrWrongType): // that queue alone
+			errs = append(errs, err)
+		default:
 			return nil, err
 		}
-		all[name] = c
 	}
-	return all, nil
+	return all, errors.Join(errs...)
 }
 
 func serverTime(client *redisclient.Client) func(context.Context) (time.Time, error) {

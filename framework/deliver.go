@@ -32,7 +32,31 @@ func (s *session) deliver(ctx context.Context, bd *backend.Delivery) backend.Set
 		return s.giveBack(ctx, bd, "no handler for this kind")
 	}
 	d := newDelivery(bd, e)
-	o := execute(ctx, e.handler, d, s.late)
+	if d.Timeout > 0 {
+		return s.conclude(ctx, bd, d, execute(ctx, e.handler, d, s.late))
+	}
+	return s.conclude(ctx, bd, d, s.inline(ctx, e.handler, d))
+}
+
+// inline runs a handler without a timeout on the worker's own goroutine, which
+// for a short one is half of the cost of a run. A second goroutine would be there
+// to outlive a Goexit, which the engine does (exited), and to notice that the
+// context has ended, which the vigil does.
+func (s *session) inline(ctx context.Context, h Handler, d *Delivery) Outcome {
+	at := s.vigil.enter(ctx, d)
+	defer s.vigil.leave(at)
+	err := calm(ctx, h, d)
+	return judge(err, context.Cause(ctx), d.Attempt-1, d.MaxAttempts)
+}
+
+// exited answers for a handler that ended its goroutine instead of returning.
+func (s *session) exited(ctx context.Context, bd *backend.Delivery) backend.Settlement {
+	e, _ := s.routes.find(bd.Kind)
+	d := newDelivery(bd, e)
+	return s.conclude(ctx, bd, d, judge(errGoexit, context.Cause(ctx), d.Attempt-1, d.MaxAttempts))
+}
+
+func (s *session) conclude(ctx context.Context, bd *backend.Delivery, d *Delivery, o Outcome) backend.Settlement {
 	s.tally.count(o.Verdict)
 	s.tell(ctx, d, o)
 	return settlement(bd, o)
@@ -74,8 +98,8 @@ func (s *session) giveBack(ctx context.Context, bd *backend.Delivery, why string
 	return backend.Settlement{Delivery: bd, Verdict: backend.Snooze, Delay: delay}
 }
 
-// late tells of a handler that goes on although its context has ended. At
-// shutdown the engine tells of them all.
+// late waits for a handler with a timeout that goes on although its context has
+// ended, and tells of it. At shutdown the engine tells of them all.
 func (s *session) late(run context.Context, d *Delivery, done <-chan struct{}) {
 	ended := time.Now()
 	t := time.NewTimer(stubborn)
@@ -89,10 +113,19 @@ func (s *session) late(run context.Context, d *Delivery, done <-chan struct{}) {
 	if errors.Is(cause, ErrShutdown) {
 		return
 	}
-	attrs := append(about(d), slog.Any("cause", cause))
-	s.app.log.LogAttrs(run, slog.LevelWarn, "handler goes on after its context has ended, and keeps its slot until it returns", attrs...)
+	s.goesOn(d, cause)
 	<-done
-	s.app.log.LogAttrs(run, slog.LevelWarn, "handler has returned, late", append(attrs, slog.Duration("late", time.Since(ended)))...)
+	s.cameBack(d, cause, time.Since(ended))
+}
+
+func (s *session) goesOn(d *Delivery, cause error) {
+	s.app.log.LogAttrs(context.Background(), slog.LevelWarn, "handler goes on after its context has ended, and keeps its slot until it returns",
+		append(about(d), slog.Any("cause", cause))...)
+}
+
+func (s *session) cameBack(d *Delivery, cause error, late time.Duration) {
+	s.app.log.LogAttrs(context.Background(), slog.LevelWarn, "handler has returned, late",
+		append(about(d), slog.Any("cause", cause), slog.Duration("late", late))...)
 }
 
 // tell logs what an operator should know of.

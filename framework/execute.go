@@ -11,7 +11,7 @@ import (
 // package comment. It returns when the handler has returned, however long that
 // takes after the context has ended.
 //
-// It is what a worker calls, and what frameworktest and tests of handlers and
+// It is what a worker does, and what frameworktest and tests of handlers and
 // middleware call; it touches no Redis.
 func Execute(ctx context.Context, h Handler, d *Delivery) Outcome { return execute(ctx, h, d, nil) }
 
@@ -47,10 +47,15 @@ type running struct {
 func (r *running) call(ctx context.Context, h Handler, d *Delivery) {
 	r.err = errGoexit // stands if h never returns
 	defer close(r.done)
+	r.err = calm(ctx, h, d)
+}
+
+// calm turns a handler's panic into an error.
+func calm(ctx context.Context, h Handler, d *Delivery) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			r.err = &PanicError{Value: v, Stack: debug.Stack()}
+			err = &PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
-	r.err = h(ctx, d)
+	return h(ctx, d)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -101,7 +102,8 @@ func (m *mux) use(mw []Middleware) {
 }
 
 // seal ends registration: more are the handlers of the config, outer its
-// middleware. It returns what to serve.
+// middleware. It returns what to serve. A wrong option of a kind, which fails each
+// of its jobs when they are enqueued, is an error here.
 func (m *mux) seal(more []bound, outer []Middleware) (routes, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -111,6 +113,9 @@ func (m *mux) seal(more []bound, outer []Middleware) (routes, error) {
 		r = routes{}
 	}
 	var errs []error
+	for _, kind := range slices.Sorted(maps.Keys(r)) {
+		errs = append(errs, at("kind "+kind, r[kind].defaults.err))
+	}
 	for _, b := range more {
 		if err := r.add(b); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", b.source, err))

@@ -176,7 +176,9 @@ func (p *Producer) Close(ctx context.Context) error {
 	return nil
 }
 
-// Stats counts what lies in every known queue and what became of its jobs.
+// Stats counts what lies in every known queue and what became of its jobs. Where
+// a key of a queue holds the wrong type, the error names it and the other queues
+// are there all the same.
 func (p *Producer) Stats(ctx context.Context) (map[string]Counts, error) {
 	return stats(ctx, p.client, p.cfg)
 }

@@ -118,6 +118,7 @@ type session struct {
 	app    *App
 	routes routes
 	tally  tally
+	vigil  vigil
 	engine *engine.Engine
 	queues map[string]*served
 	drain  *drainWatch // nil = until ctx ends
@@ -135,7 +136,7 @@ func newSession(a *App, r routes, drain bool) *session {
 	w := a.cfg.Worker
 	cfg := engine.Config{
 		Concurrency: w.Concurrency, Lease: w.Lease, ShutdownTimeout: w.ShutdownTimeout, Strict: w.Strict,
-		Run: s.deliver, OnPulse: s.pulse, Logger: a.log,
+		Run: s.deliver, Exited: s.exited, OnPulse: s.pulse, Logger: a.log,
 	}
 	queues := servedQueues(a.cfg.Queues, r)
 	for _, name := range slices.Sorted(maps.Keys(queues)) {
@@ -199,20 +200,28 @@ func (s *session) serve(ctx context.Context) error {
 	}
 	wg.Go(func() { s.listen(side) })
 	wg.Go(func() { s.introduce(side) })
+	wg.Go(func() { s.vigil.watch(side, s) })
 	err := s.engine.Run(ctx)
 	end()
 	wg.Wait()
 	return err
 }
 
-// introduce adds the queues to the set of known ones, as soon as Redis is there.
+// introduce adds the queues to the set of known ones, as soon as Redis lets it,
+// and tells once if that takes a second try.
 func (s *session) introduce(ctx context.Context) {
+	told := false
 	for _, name := range slices.Sorted(maps.Keys(s.queues)) {
-		for announce(ctx, s.app.client, s.app.cfg, name) != nil {
+		for err := announce(ctx, s.app.client, s.app.cfg, name); err != nil; err = announce(ctx, s.app.client, s.app.cfg, name) {
 			select {
 			case <-ctx.Done():
 				return
 			case <-time.After(time.Second):
+			}
+			if !told {
+				told = true
+				s.app.log.Warn("the queue cannot be added to the set of known queues, trying on: worker stats may not list it",
+					slog.String("queue", name), slog.String("key", keys.Queues(s.app.cfg.Namespace)), slog.Any("error", err))
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/colonyq/colony/framework/backend"
 	"github.com/colonyq/colony/framework/wire"
+	"github.com/colonyq/colony/internal/keys"
 )
 
 // Drain names a paused queue that holds jobs.
@@ -148,6 +150,55 @@ func TestStubbornHandler(t *testing.T) {
 	}
 }
 
+// The same of a handler without a timeout, whose lease was lost.
+func TestStubbornHandlerWithoutTimeout(t *testing.T) {
+	for name, c := range map[string]struct {
+		goesOn time.Duration
+		cause  error
+		lines  int
+	}{"obedient": {0, ErrLeaseLost, 0}, "stubborn": {time.Minute, ErrLeaseLost, 2}, "at shutdown": {time.Minute, ErrShutdown, 0}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log lines
+				s := &session{app: &App{log: slog.New(slog.NewTextHandler(&log, nil))}}
+				watch, end := context.WithCancel(t.Context())
+				defer end()
+				go s.vigil.watch(watch, s) // ends in the bubble, which waits for it
+				ctx, cancel := context.WithCancelCause(t.Context())
+				for range 2 { // the second one sits where the first one did
+					s.inline(ctx, func(ctx context.Context, _ *Delivery) error {
+						time.Sleep(time.Minute)
+						cancel(c.cause)
+						<-ctx.Done()
+						time.Sleep(c.goesOn)
+						return nil
+					}, &Delivery{ID: "ID"})
+					ctx, cancel = context.WithCancelCause(t.Context())
+				}
+				cancel(nil)
+				if n := log.count("id=ID"); n != 2*c.lines {
+					t.Errorf("logged\n%s", log.String())
+				}
+			})
+		})
+	}
+}
+
+// A handler that ends its goroutine has failed, by the rules of any failure, and
+// the worker goes on.
+func TestGoexitInAWorker(t *testing.T) {
+	app := openApp(t)
+	HandleRaw(app, "k", func(context.Context, *Delivery) error { runtime.Goexit(); return nil })
+	id := enqueue(t, app, "k", MaxAttempts(1))
+	if r, err := app.Drain(t.Context()); err != nil || r.Dead != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	e, state, err := app.Inspect(DefaultQueue).Show(t.Context(), id)
+	if err != nil || state != backend.DeadState || len(e.Errors) != 1 || !strings.Contains(e.Errors[0].Message, "Goexit") {
+		t.Errorf("%+v, %v, %v", e, state, err)
+	}
+}
+
 // A worker that handles a kind whose queue it does not serve says so.
 func TestUnservedQueue(t *testing.T) {
 	app := openApp(t, func(c *Config) { c.Queues = map[string]QueueConfig{DefaultQueue: {}} })
@@ -157,6 +208,54 @@ func TestUnservedQueue(t *testing.T) {
 	Handle(app, DefineKind[int]("here"), func(context.Context, *Job[int]) error { return nil })
 	if _, err := app.Drain(t.Context()); err != nil || log.count("kind=k queue=elsewhere") != 1 || log.count("whose queue") != 1 {
 		t.Errorf("%v, logged\n%s", err, log.String())
+	}
+}
+
+// A worker that cannot make its queues known names the key that keeps it from
+// that, once, and works all the same.
+func TestQueuesCannotBeMadeKnown(t *testing.T) {
+	app := openApp(t)
+	told := make(heard, 1)
+	app.log = slog.New(slog.NewTextHandler(told, nil))
+	if err := app.client.Set(t.Context(), keys.Queues(""), "not a set", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	ran := make(chan struct{})
+	HandleRaw(app, "k", func(context.Context, *Delivery) error { close(ran); return nil })
+	enqueue(t, app, "k")
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	result := make(chan error, 1)
+	go func() { result <- app.Run(ctx) }()
+	if line := <-told; !strings.Contains(line, "key=colony:queues") {
+		t.Errorf("logged %s", line)
+	}
+	<-ran
+	stop()
+	if err := <-result; err != nil {
+		t.Errorf("run: %v", err)
+	}
+}
+
+// heard passes on the first line of a log that is a warning.
+type heard chan string
+
+func (h heard) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), "level=WARN") {
+		select {
+		case h <- string(p):
+		default:
+		}
+	}
+	return len(p), nil
+}
+
+// A wrong option of a kind is an error of Run, not a queue of a wrong name.
+func TestKindWithAWrongOption(t *testing.T) {
+	app := openApp(t)
+	Handle(app, DefineKind[int]("k", Queue("no name")), func(context.Context, *Job[int]) error { return nil })
+	if err := app.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "kind k: queue: ") {
+		t.Errorf("run: %v", err)
 	}
 }
 

@@ -46,16 +46,21 @@ func (l *Lock) hold(ctx context.Context, token string, g Grant) (context.Context
 	return held, nil
 }
 
-// once is try in the form that acquire takes.
-func (l *Lock) once(ctx context.Context, r *Request) (Grant, error) { return l.try(ctx, *r) }
-
-// try makes one try. It returns when ctx ends even while Redis does not answer:
-// go-redis would not. Whatever the late answer is, it is cleaned up.
-func (l *Lock) try(ctx context.Context, r Request) (Grant, error) {
-	if ctx.Done() == nil {
-		g, err := l.manager.backend.Acquire(ctx, r)
-		return l.conclude(ctx, r, g, err)
+// once makes one try on the caller's goroutine: a hop to another would cost as much
+// as a third of the round trip (measured; see docs/locks.md). The price is that a
+// context which ends while Redis does not answer is noticed at the client's
+// ReadTimeout.
+func (l *Lock) once(ctx context.Context, r *Request) (Grant, error) {
+	if l.manager.crew.isDismissed() {
+		return Grant{}, ErrClosed
 	}
+	g, err := l.manager.backend.Acquire(ctx, *r)
+	return l.conclude(ctx, *r, g, err)
+}
+
+// try makes one try of a waiter. It returns when ctx ends even while Redis does not
+// answer: go-redis would not. Whatever the late answer is, it is cleaned up.
+func (l *Lock) try(ctx context.Context, r Request) (Grant, error) {
 	type answer struct {
 		grant Grant
 		err   error
@@ -85,7 +90,7 @@ func (l *Lock) try(ctx context.Context, r Request) (Grant, error) {
 // time.
 func (l *Lock) conclude(ctx context.Context, r Request, g Grant, err error) (Grant, error) {
 	if err == nil && !g.Until.IsZero() && !time.Now().Before(g.Until) {
-		err = fmt.Errorf("the answer took longer than the TTL of %v: %w", r.TTL, ErrLost)
+		err = fmt.Errorf("%w of %v", errLate, r.TTL)
 	}
 	if err == nil && ctx.Err() != nil {
 		err = ended(ctx)
@@ -112,7 +117,7 @@ func (l *Lock) cleanUp(ctx context.Context, r Request) {
 // and every RetryEvery.
 func (l *Lock) await(ctx context.Context, r *Request) (Grant, error) {
 	g, err := l.once(ctx, r)
-	if !errors.Is(err, ErrTaken) {
+	if !errors.Is(err, ErrTaken) && !errors.Is(err, errLate) {
 		return g, err
 	}
 	caller := ctx
@@ -128,7 +133,10 @@ func (l *Lock) await(ctx context.Context, r *Request) (Grant, error) {
 	return g, err
 }
 
-var errPatience = errors.New("MaxWait is over")
+var (
+	errPatience = errors.New("MaxWait is over")
+	errLate     = errors.New("the lock was granted, but the answer took longer than the TTL")
+)
 
 // queue waits in line.
 func (l *Lock) queue(ctx context.Context, r *Request) (Grant, error) {
@@ -139,6 +147,9 @@ func (l *Lock) queue(ctx context.Context, r *Request) (Grant, error) {
 	for hope := true; ; {
 		r.Token = newToken() // what cleans up after an earlier try must not hit this one
 		g, err := l.try(ctx, *r)
+		if errors.Is(err, errLate) {
+			continue
+		}
 		if !errors.Is(err, ErrTaken) {
 			return g, err
 		}

@@ -219,7 +219,7 @@ func (q *Queue) putBack(ctx context.Context, who, mode string) (bool, error) {
 
 // Close implements backend.Queue.
 func (q *Queue) Close(ctx context.Context) error {
-	err := q.waiter.Close()
+	err := q.waits().Close()
 	q.mu.Lock()
 	leave := q.joined && !q.closed
 	q.mu.Unlock()

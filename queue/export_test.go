@@ -13,3 +13,6 @@ func PutBackSlice(ctx context.Context, c *redisclient.Client, k keys.Queue, who 
 	return putbackScript.Run(ctx, c, []string{k.Workers, k.Active(who), k.Meta, k.Ready, k.Suspect, k.Parked, k.Dead, k.Promoter},
 		who, "reap", backend.MaxStalls, backend.MaxBatchJobs, backend.MaxSliceBytes)
 }
+
+// Waits says whether the queue has a waiter, which its client keeps until it is closed.
+func Waits(q *Queue) bool { return q.waiter != nil }

@@ -238,3 +238,72 @@ func TestPromoteWithoutEnvelope(t *testing.T) {
 		t.Fatal("a promoted job is still parked")
 	}
 }
+
+// Jobs without an id of their own get ids that nobody else has, however fast one
+// take follows another: two jobs of one id are one job.
+func TestForeignIDsDiffer(t *testing.T) {
+	s := newSite(t)
+	q, _ := s.worker(time.Minute)
+	const n = 300
+	for range n {
+		if err := s.raw.RPush(t.Context(), s.keys.Ready, `{"kind":"k"}`).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := map[string]bool{}
+	for range n {
+		for _, d := range s.take(q, 1) {
+			seen[d.ID] = true
+		}
+	}
+	if len(seen) != n {
+		t.Errorf("%d jobs have %d ids", n, len(seen))
+	}
+}
+
+// A queue that was never waited on leaves nothing behind in its client, so that a
+// program may look at queues for ever; and one that was closed waits no more.
+func TestOnlyWaitingNeedsAWaiter(t *testing.T) {
+	s := newSite(t)
+	look := queue.New(s.client, queue.Options{Namespace: s.namespace, Queue: "emails"})
+	s.enqueue(look, 1, 10, 0)
+	if _, err := look.Counts(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if queue.Waits(look) {
+		t.Error("enqueueing and counting made a waiter")
+	}
+	q, _ := s.worker(time.Minute)
+	if err := q.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Wait(t.Context(), time.Second); !errors.Is(err, redis.ErrClosed) {
+		t.Errorf("a closed queue waits: %v", err)
+	}
+}
+
+// A counter that somebody overwrote stops no job and doubles none: what cannot be
+// counted is not counted.
+func TestJunkCounters(t *testing.T) {
+	s := newSite(t)
+	for _, counter := range []string{"enqueued", "ended", "processed", "failed"} {
+		if err := s.raw.HSet(t.Context(), s.keys.Meta, counter, "many").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q, _ := s.worker(time.Minute)
+	s.enqueue(q, 2, 10, 0)
+	got := s.take(q, 5)
+	if len(got) != 2 {
+		t.Fatalf("took %d jobs, want 2", len(got))
+	}
+	out, err := q.Settle(t.Context(), []backend.Settlement{
+		{Delivery: got[0], Verdict: backend.Done}, {Delivery: got[1], Verdict: backend.Release},
+	})
+	if err != nil || out[0].State != backend.Applied || out[1].State != backend.Applied {
+		t.Fatalf("settle: %+v, %v", out, err)
+	}
+	if c, err := q.Counts(t.Context()); err != nil || c.Ready != 1 || c.Active != 0 {
+		t.Errorf("got %+v, %v, want one job, ready", c, err)
+	}
+}

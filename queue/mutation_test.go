@@ -33,12 +33,14 @@ var mutations = []mutation{
 	{"the number is not kept", "call('HSET', producer, 'number', int(number), 'first', first_id)", "", "Producer/Resend"},
 	{"a due time is not looked at", "if due == '' or due <= now then", "if true then", "Enqueue/AtFuture"},
 	{"durations count from 1970", "string.sub(due, 1, 1) == '+' and now + tonumber(due) or tonumber(due)", "tonumber(due)", "Enqueue/In"},
-	{"jobs are not counted", "call('HINCRBY', meta, 'enqueued', count)", "", "Many/OneWorker"},
+	{"jobs are not counted", "raise(meta, 'enqueued', count)", "", "Many/OneWorker"},
 	{"another backend is not noticed", "if has and backend ~= '' and has ~= backend then", "if false then", "TestStatedBackend"},
 
 	// every script
 	{"types are not checked", "    if wrong then return wrong end\n  end", "  end", "WrongType"},
 	{"nothing opens a full server", "local function on_full_server_too(zset) pcall_('ZREM', zset, '') end", "local function on_full_server_too(zset) end", "Full"},
+
+	{"a counter that cannot be raised stops the script", "pcall_('HINCRBY', meta, name, n)", "call('HINCRBY', meta, name, n)", "TestJunkCounters"},
 
 	// head
 	{"a put-back keeps its number", "return with_head(id, n + 1, s + stalls, '', string.sub(entry, rest)), s + stalls", "return with_head(id, n, s + stalls, '', string.sub(entry, rest)), s + stalls", "Take/Fence|Settle/Applied/release"},
@@ -54,14 +56,14 @@ var mutations = []mutation{
 	{"a suspect brings others along", "local is_suspect = #entries == 1", "local is_suspect = false", "Stall/OnlyOneAtATime|Stall/Second"},
 	{"the byte budget is not kept", "      if bytes >= budget then break end\n      bytes = bytes + #entry\n      used = used + 1", "      used = used + 1", "Take/Budget"},
 	{"arrivals are not taken", "of_arrivals = walk(arrivals, max)", "of_arrivals = 0", "Wait"},
-	{"foreign entries are not counted", "if counted > 0 then call('HINCRBY', meta, 'enqueued', counted) end", "", "Junk/CountedOnce"},
+	{"foreign entries are not counted", "raise(meta, 'enqueued', counted)", "", "Junk/CountedOnce"},
 	{"what is taken stays in the line", "if of_ready > 0 then call('LTRIM', ready, of_ready, -1) end", "", "Take/TwoWorkers"},
 	{"junk is dropped", "  call('HSET', parked, j[1], j[2])\n  call('ZADD', dead, int(now), j[1])", "", "Junk/Unreadable"},
 	{"two entries of one id are two", "local ended = #tombed + merged", "local ended = #tombed", "Junk/OnePlace|TestTwinsAreOne"},
 
 	// settle
 	{"a zombie's word counts", "if tonumber(call('ZSCORE', workers, me) or 0) <= 0 then", "if false then", "Settle/PastOwner"},
-	{"lost words are not counted", "call('HINCRBY', meta, 'lease_lost', #answers / 2)", "", "Settle/PastOwner"},
+	{"lost words are not counted", "raise(meta, 'lease_lost', #answers / 2)", "", "Settle/PastOwner"},
 	{"what is not held can be settled", "if seen[field] or call('HEXISTS', active, field) == 0 then", "if seen[field] then", "Settle/Resend"},
 	{"a word counts twice in one call", "if seen[field] or call('HEXISTS', active, field) == 0 then", "if call('HEXISTS', active, field) == 0 then", "Settle/TwiceInOneCall"},
 	{"a cancelled job is retried", "if cancel and verdict ~= 'done' and verdict ~= 'dead' then", "if false then", "Cancel/RunningThenRetried"},
@@ -69,8 +71,8 @@ var mutations = []mutation{
 	{"a settled job stays in the hand", "sliced(#settled, function(from, to) call('HDEL', active, unpack(settled, from, to)) end)", "", "Settle/Applied"},
 	{"releases turn their order round", "for i = #releases, 1, -1 do", "for i = 1, #releases do", "Settle/ReleaseOrder"},
 	{"a released suspect is innocent", "call('LPUSH', stalls > 1 and suspect or ready, entry)", "call('LPUSH', ready, entry)", "Stall/SuspectReleased"},
-	{"ends are not counted", "add('ended', done + (count.cancel or 0))", "", "Settle/Counters"},
-	{"failures are not counted", "add('failed', failed)", "", "Settle/Counters"},
+	{"ends are not counted", "raise(meta, 'ended', done + (count.cancel or 0))", "", "Settle/Counters"},
+	{"failures are not counted", "raise(meta, 'failed', failed)", "", "Settle/Counters"},
 
 	// renew
 	{"the reaped come back", "if not mine and not join then return false end", "", "Reap/LostForGood"},
@@ -98,7 +100,7 @@ var mutations = []mutation{
 	{"a slice takes the whole hand", "if i > max or bytes >= budget then break end\n  local entry = call('HGET', active, field)", "local entry = call('HGET', active, field)", "TestHalfReaped"},
 	{"whoever leaves is charged", "local stalls = (reap and id and", "local stalls = (id and", "Close/Releases"},
 	{"an office is kept after leaving", "if not reap and call('GET', promoter) == who then call('DEL', promoter) end", "", "Beat/PromoterLeaves"},
-	{"the recovered are not counted", "if reap and #hand > 0 then call('HINCRBY', meta, 'recovered', #hand) end", "", "Reap"},
+	{"the recovered are not counted", "if reap then raise(meta, 'recovered', #hand) end", "", "Reap"},
 
 	// promote, cancel
 	{"jobs are promoted early", "local found, jobs = call('ZRANGEBYSCORE', zset, '-inf', int(now),", "local found, jobs = call('ZRANGEBYSCORE', zset, '-inf', '+inf',", "Promote/NotEarly"},

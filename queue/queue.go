@@ -56,12 +56,12 @@ type Queue struct {
 	client *redisclient.Client
 	opts   Options
 	active string // key of the hand
-	waiter *redisclient.Waiter
 
 	taking   chan struct{} // 1: one take at a time: what is in the hand is known when none runs
 	doubtful atomic.Int32  // looks for ghosts that are still due after a take with an unknown outcome
 
 	mu     sync.Mutex
+	waiter *redisclient.Waiter          // of Wait, made by the first one
 	hand   map[string]*backend.Delivery // field id:n → what it is, from take to settle
 	joined bool
 	closed bool
@@ -82,7 +82,6 @@ func New(client *redisclient.Client, o Options) *Queue {
 		client: client,
 		opts:   o,
 		active: k.Active(o.Incarnation),
-		waiter: client.NewWaiter(k.Ready),
 		taking: make(chan struct{}, 1),
 		hand:   map[string]*backend.Delivery{},
 	}

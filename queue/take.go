@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/colonyq/colony/framework/backend"
+	"github.com/colonyq/colony/framework/redisclient"
 	"github.com/colonyq/colony/framework/wire"
 	"github.com/colonyq/colony/internal/moves"
 	"github.com/colonyq/colony/internal/script"
@@ -64,8 +65,8 @@ func (q *Queue) unlockTaking() { <-q.taking }
 
 // Wait implements backend.Queue.
 func (q *Queue) Wait(ctx context.Context, d time.Duration) error {
-	_, err := q.waiter.Do(ctx, d, func(d time.Duration) []any {
-		return []any{"BLMOVE", q.Keys.Ready, q.Keys.Arrivals, "LEFT", "RIGHT", strconv.FormatFloat(d.Seconds(), 'f', 3, 64)}
+	_, err := q.waits().Do(ctx, d, func(d time.Duration) []any {
+		return []any{"BLMOVE", q.Keys.Ready, q.Keys.Arrivals, "LEFT", "RIGHT", redisclient.Seconds(d)}
 	})
 	switch {
 	case err == nil, errors.Is(err, redis.Nil):
@@ -75,6 +76,18 @@ func (q *Queue) Wait(ctx context.Context, d time.Duration) error {
 	default:
 		return q.Wrap("wait", err)
 	}
+}
+
+// waits is what Wait waits with. The client keeps each one until it is closed, and
+// a Queue that only enqueues or looks is made in passing and never closed: it
+// has none.
+func (q *Queue) waits() *redisclient.Waiter {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.waiter == nil {
+		q.waiter = q.client.NewWaiter(q.Keys.Ready)
+	}
+	return q.waiter
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -83,8 +83,7 @@ func newRunSettings(c *cli.Context) (*runSettings, error) {
 	if s.cfg, s.file, err = clientConfig(c, flaggedWorker(c)...); err != nil {
 		return nil, err
 	}
-	workerFlags(c, &s.cfg.Worker)
-	err = errors.Join(queueFlags(c, &s.cfg), handlerFlags(c, &s.cfg, registry()))
+	err = errors.Join(workerFlags(c, &s.cfg.Worker), queueFlags(c, &s.cfg), handlerFlags(c, &s.cfg, registry()))
 	if err == nil {
 		err = asUsage(s.cfg.Validate())
 	}
@@ -112,19 +111,33 @@ func flaggedWorker(c *cli.Context) []string {
 	return paths
 }
 
-func workerFlags(c *cli.Context, w *framework.WorkerConfig) {
+// workerFlags puts flags above the config. A 0 means the default there; who types
+// it means something else.
+func workerFlags(c *cli.Context, w *framework.WorkerConfig) error {
+	var errs []error
 	if c.IsSet("concurrency") {
 		w.Concurrency = c.Int("concurrency")
+		errs = append(errs, notZero("concurrency", w.Concurrency))
 	}
 	if c.IsSet("lease") {
 		w.Lease = c.Duration("lease")
+		errs = append(errs, notZero("lease", w.Lease))
 	}
 	if c.IsSet("shutdown-timeout") {
 		w.ShutdownTimeout = c.Duration("shutdown-timeout")
+		errs = append(errs, notZero("shutdown-timeout", w.ShutdownTimeout))
 	}
 	if c.IsSet("strict") {
 		w.Strict = c.Bool("strict")
 	}
+	return errors.Join(errs...)
+}
+
+func notZero[T int | time.Duration](flag string, v T) error {
+	if v == 0 {
+		return usagef("--%s: must be more than 0", flag)
+	}
+	return nil
 }
 
 func (s *runSettings) run(ctx context.Context) (err error) {

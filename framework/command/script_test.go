@@ -1,6 +1,7 @@
 package command_test
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -28,8 +29,9 @@ const patience = 60 * time.Second
 // enqueue, by script or by os/exec, gets a process of its own.
 func TestMain(m *testing.M) {
 	testscript.Main(servers{m}, map[string]func(){
-		"worker":  func() { os.Exit(command.Main(command.Worker(), os.Args)) },
-		"enqueue": func() { os.Exit(command.Main(command.Enqueue(), os.Args)) },
+		"worker":   func() { os.Exit(command.Main(command.Worker(), os.Args)) },
+		"enqueue":  func() { os.Exit(command.Main(command.Enqueue(), os.Args)) },
+		"holdlock": func() { os.Exit(holdLock(os.Args[1])) },
 	})
 }
 
@@ -44,15 +46,32 @@ const noRaceSleep = "GORACE=atexit_sleep_ms=0"
 // The programs do what docs/cli.md says, the same on every kind of Redis.
 func TestScripts(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, target redistest.Target) {
-		testscript.Run(t, params("testdata/anywhere", func(e *testscript.Env) error {
+		p := params("testdata/anywhere", func(e *testscript.Env) error {
 			e.Setenv("COLONY_NAMESPACE", redistest.Namespace(t))
 			for _, kv := range redisEnv(target) {
 				name, value, _ := strings.Cut(kv, "=")
 				e.Setenv(name, value)
 			}
 			return nil
-		}))
+		})
+		p.Cmds["redis"] = raw(target)
+		testscript.Run(t, p)
 	})
+}
+
+// raw makes the command redis COMMAND KEY ARGS…: it is sent as it is, with the
+// namespace before the key.
+func raw(target redistest.Target) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) < 2 {
+			ts.Fatalf("usage: redis COMMAND KEY [ARGS...]")
+		}
+		words := []any{args[0], ts.Getenv("COLONY_NAMESPACE") + ":" + args[1]}
+		for _, a := range args[2:] {
+			words = append(words, a)
+		}
+		ts.Check(target.Client.Do(context.Background(), words...).Err())
+	}
 }
 
 // What needs no Redis, or one of a particular sort.

@@ -35,16 +35,20 @@ func statsAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	counts, err := readStats(c)
-	if err != nil {
-		return err
+	counts, failed := readStats(c)
+	if counts == nil {
+		return failed
 	}
 	if asJSON {
-		return json.NewEncoder(c.App.Writer).Encode(map[string]any{"queues": counts})
+		err = json.NewEncoder(c.App.Writer).Encode(map[string]any{"queues": counts})
+	} else {
+		err = printStats(c.App.Writer, counts)
 	}
-	return printStats(c.App.Writer, counts)
+	return errors.Join(failed, err)
 }
 
+// readStats answers with what could be counted beside an error about the rest; nil
+// is nothing at all.
 func readStats(c *cli.Context) (counts map[string]framework.Counts, err error) {
 	p, closeProducer, err := openProducer(c, workerHint, func(*framework.Config) error { return nil })
 	if err != nil {

@@ -78,6 +78,8 @@ func TestEveryRuleCanFail(t *testing.T) {
 		"locks need redsync and go-redis only":  {graph("locks: golang.org/x/sync/errgroup")},
 		"the client opens connections only":     {graph("framework/redisclient: ./framework/backend/x ./locks")},
 		"shared internals are below the rooms":  {graph("internal/moves: ./queue"), graph("internal/keys: ./framework/internal/producer")},
+		"checks stand beside the backends":      {graph("internal/fsck: ./queue"), graph("internal/doctor: ./x", "x: ./framework")},
+		"checks are for the commands":           {graph("framework: ./internal/fsck"), graph("queue: ./internal/doctor")},
 		"plugins are chosen by mains":           {graph("framework: ./framework/plugins/log"), graph("framework/command: ./framework/plugins/exec")},
 		"plugins do not know the commands":      {graph("framework/plugins/exec: ./framework/command"), graph("framework/plugins/log: ./framework/internal/engine")},
 		"the embedded server is for first runs": {graph("framework: ./framework/embedded"), graph("cmd/worker!: ./framework/embedded")},

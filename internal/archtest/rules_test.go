@@ -96,6 +96,15 @@ var rules = []rule{
 		why: "keys, scripts and moves are what the backends are made of; they cannot know who uses them",
 	},
 	{
+		name: "checks stand beside the backends", who: "internal/fsck/... internal/doctor/...", forbid: runtime + " " + backends + " locks/... scheduler/...", deep: true,
+		allow: "framework/internal/strictyaml/...", // behind redisclient; knows nothing itself
+		why:   "who checks the backends' work must not do it by their code: keys, moves' fragments and scripts of its own",
+	},
+	{
+		name: "checks are for the commands", who: everything, except: "internal/fsck/... internal/doctor/... framework/command/...", forbid: "internal/fsck/... internal/doctor/...",
+		why: "neither a worker nor a producer looks after itself: call them from framework/command or a _test.go file",
+	},
+	{
 		name: "plugins are chosen by mains", who: everything, except: "main framework/plugins/...", forbid: "framework/plugins/...",
 		why: "blank-import the plugin in the plugins.go of a main package; look others up by name in the registry",
 	},

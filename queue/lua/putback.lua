@@ -54,7 +54,7 @@ for _, entry in ipairs(hand) do
     call('LPUSH', total > 1 and suspect or ready, back)
   end
 end
-if reap and #hand > 0 then call('HINCRBY', meta, 'recovered', #hand) end
+if reap then raise(meta, 'recovered', #hand) end
 if not reap and call('GET', promoter) == who then call('DEL', promoter) end
 local more = #fields > #hand
 if not more then

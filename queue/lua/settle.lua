@@ -37,7 +37,7 @@ local function answer(place, word)
 end
 if tonumber(call('ZSCORE', workers, me) or 0) <= 0 then
   each(function(place) answer(place, 'lost') end)
-  call('HINCRBY', meta, 'lease_lost', #answers / 2)
+  raise(meta, 'lease_lost', #answers / 2)
   return answers
 end
 
@@ -89,11 +89,10 @@ for i = #releases, 1, -1 do
   local entry, stalls = put_back(releases[i], 0)
   call('LPUSH', stalls > 1 and suspect or ready, entry)
 end
-local function add(name, n) if n > 0 then call('HINCRBY', meta, name, n) end end
 local done, failed = count.done or 0, (count.retry or 0) + (count.dead or 0)
-add('ended', done + (count.cancel or 0))
-add('processed', done + failed)
-add('failed', failed)
+raise(meta, 'ended', done + (count.cancel or 0))
+raise(meta, 'processed', done + failed)
+raise(meta, 'failed', failed)
 for _, id in ipairs(untomb) do call('ZREM', cancelled, id) end
 sliced(#settled, function(from, to) call('HDEL', active, unpack(settled, from, to)) end)
 for _, p in ipairs(parks) do

@@ -35,6 +35,11 @@ type Config struct {
 	// by backend.Canceled.
 	Run func(ctx context.Context, d *backend.Delivery) backend.Settlement
 
+	// Exited, when set, is asked for the word about a run that ended its goroutine
+	// (runtime.Goexit) instead of returning, with what Run was called with. nil = a
+	// retry after a second, or dead after the last attempt.
+	Exited func(ctx context.Context, d *backend.Delivery) backend.Settlement
+
 	// Drained, when set, is asked every 100 ms while the worker holds nothing and
 	// every queue is waiting or paused. Once it answers true, Run ends as if its
 	// context had, and returns the error that came with it. An error beside false

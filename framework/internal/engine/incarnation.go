@@ -216,7 +216,7 @@ func (i *incarnation) adopt(ds []*backend.Delivery, suspect bool) {
 	made := make([]job, len(ds))
 	for n, d := range ds {
 		j := &made[n]
-		*j = job{inc: i, d: d, since: now, suspect: suspect}
+		j.inc, j.d, j.since, j.suspect, j.run.parent = i, d, now, suspect, i.ctx
 		i.hold(j)
 		if i.e.stopping {
 			i.word(j, backend.Settlement{Verdict: backend.Release})

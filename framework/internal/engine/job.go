@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"sync/atomic"
 	"time"
 
@@ -26,28 +25,16 @@ type job struct {
 	refusals int
 	since    time.Time // when it was taken
 
-	// Set by different goroutines without the lock: whoever comes second ends
-	// the context.
 	canceled atomic.Bool
-	cancel   atomic.Pointer[context.CancelCauseFunc]
+	run      runContext
+	said     backend.Settlement // about a run that ended its goroutine
 }
 
-// begin makes the context of the run.
-func (j *job) begin() (context.Context, context.CancelCauseFunc) {
-	ctx, cancel := context.WithCancelCause(j.inc.ctx)
-	j.cancel.Store(&cancel)
-	if j.canceled.Load() {
-		cancel(backend.ErrCanceled)
-	}
-	return ctx, cancel
-}
-
-// abandon ends the run because a person cancelled the job.
+// abandon ends the run because a person cancelled the job, or the one that will
+// begin.
 func (j *job) abandon() {
 	j.canceled.Store(true)
-	if cancel := j.cancel.Load(); cancel != nil {
-		(*cancel)(backend.ErrCanceled)
-	}
+	j.run.cancel(backend.ErrCanceled)
 }
 
 func (j *job) is(d *backend.Delivery) bool { return j.d.ID == d.ID && j.d.N == d.N }

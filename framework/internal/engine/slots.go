@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -49,9 +50,8 @@ func (e *Engine) slot(j *job) {
 		if j == nil {
 			return
 		}
-		// Run did not return: a panic escaped it, or it ended this goroutine.
-		// The slot goes on in another one.
-		if next := e.ended(j, broken(j.d, recover()), time.Since(began)); next != nil {
+		// The run ended this goroutine. The slot goes on in another one.
+		if next := e.ended(j, j.said, time.Since(began)); next != nil {
 			e.spawn(next)
 		}
 	}()
@@ -63,13 +63,24 @@ func (e *Engine) slot(j *job) {
 	}
 }
 
-func (e *Engine) run(j *job) backend.Settlement {
-	ctx, cancel := j.begin()
-	defer cancel(nil)
+// run leaves its answer in j.said when it does not return.
+func (e *Engine) run(j *job) (s backend.Settlement) {
+	ctx := &j.run
+	returned := false
+	defer func() {
+		if !returned {
+			s = e.broken(ctx, j.d, recover())
+			j.said = s
+		}
+		ctx.finish()
+	}()
 	if ctx.Err() != nil {
-		return backend.Settlement{Verdict: backend.Release}
+		s = backend.Settlement{Verdict: backend.Release}
+	} else {
+		s = e.cfg.Run(ctx, j.d)
 	}
-	return e.cfg.Run(ctx, j.d)
+	returned = true
+	return s
 }
 
 // ended says what became of a run, and returns the slot's next job.
@@ -95,7 +106,10 @@ func (e *Engine) ended(j *job, s backend.Settlement, took time.Duration) *job {
 
 // broken is the word about a run that Config.Run did not answer for. The rules
 // of a retry are framework's; this keeps the job from being lost or run for ever.
-func broken(d *backend.Delivery, value any) backend.Settlement {
+func (e *Engine) broken(ctx context.Context, d *backend.Delivery, value any) backend.Settlement {
+	if value == nil && e.cfg.Exited != nil {
+		return e.cfg.Exited(ctx, d)
+	}
 	what := "handler ended its goroutine (runtime.Goexit)"
 	if value != nil {
 		what = fmt.Sprintf("panic: %v", value)

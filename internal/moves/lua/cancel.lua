@@ -17,7 +17,7 @@ local waits = call('ZSCORE', scheduled, id) and scheduled or call('ZSCORE', retr
 if waits then
   local no = denied({'hincrby', meta, 'hdel', parked, 'zrem', waits})
   if no then return no end
-  call('HINCRBY', meta, 'ended', 1)
+  raise(meta, 'ended', 1)
   call('HDEL', parked, id)
   call('ZREM', waits, id)
 elseif not call('ZSCORE', dead, id) then

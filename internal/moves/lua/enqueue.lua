@@ -31,8 +31,7 @@ if has and backend ~= '' and has ~= backend then return {err = 'BACKEND the queu
 local no = denied({'hset', producer, 'zadd', scheduled, 'rpush', ready, 'hincrby', meta, 'pexpire', producer})
 if no then return no end
 
-local before = first_due(scheduled)
-local earliest
+local before, earliest
 local now_entries, count = {}, 0
 for i = 6, #ARGV, 3 do
   local due = ARGV[i]
@@ -40,6 +39,7 @@ for i = 6, #ARGV, 3 do
   if due == '' or due <= now then
     now_entries[#now_entries + 1] = ARGV[i + 2]
   else
+    if not earliest then before = first_due(scheduled) end
     call('HSET', parked, ARGV[i + 1], ARGV[i + 2])
     call('ZADD', scheduled, int(due), ARGV[i + 1])
     earliest = math.min(earliest or due, due)
@@ -48,7 +48,7 @@ for i = 6, #ARGV, 3 do
 end
 sliced(#now_entries, function(from, to) call('RPUSH', ready, unpack(now_entries, from, to)) end)
 if not has then call('HSET', meta, 'backend', backend ~= '' and backend or 'list') end
-call('HINCRBY', meta, 'enqueued', count)
+raise(meta, 'enqueued', count)
 call('HSET', producer, 'number', int(number), 'first', first_id)
 call('PEXPIRE', producer, 120000)
 if earliest then hint_due(channel, queue, before, earliest, now) end

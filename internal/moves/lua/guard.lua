@@ -30,6 +30,12 @@ local function any_wrong_type(pairs)
   end
 end
 
+-- Raises a counter. By then the script has moved jobs, and what cannot be counted (somebody wrote a text there, or a
+-- number at its end) must not stop it between adding and removing: each resend would add once more.
+local function raise(meta, name, n)
+  if n > 0 then pcall_('HINCRBY', meta, name, n) end
+end
+
 -- Calls f(from, to) for slices of a list of n values: unpack has its limit.
 local function sliced(n, f)
   for from = 1, n, 500 do f(from, math.min(from + 499, n)) end
