@@ -320,10 +320,10 @@ func (r *rig) run() Result {
 		r.fault.do(r)
 		r.last(form.after(r.lease))
 	}
-	watched()
 	stop()
 	r.load.Wait()
 	r.settled()
+	watched()
 	for _, p := range r.crew() {
 		p.dismiss()
 	}

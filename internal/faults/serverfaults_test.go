@@ -18,7 +18,7 @@ func serverFaults() []fault {
 	aof := []func(*testing.T) site{withAOF}
 	return []fault{
 		{name: "redis-server killed and restarted with AOF", sites: aof, noStalls: true, do: lasting(300*time.Millisecond, kill, restart)},
-		{name: "redis-server killed for longer than the lease", sites: aof, noStalls: true, do: outage(4*time.Second, kill, restart)},
+		{name: "redis-server killed for several leases", sites: aof, noStalls: true, do: outage(9*time.Second, kill, restart)},
 		{name: "redis-server stopped with SIGSTOP past the lease", noStalls: true, do: outage(5*time.Second, signalServer(syscall.SIGSTOP), signalServer(syscall.SIGCONT))},
 		{name: "CLIENT KILL in a loop", noStalls: true, do: again(3*time.Second, 50*time.Millisecond, command("CLIENT", "KILL", "USER", "default"))},
 		{name: "CLIENT PAUSE longer than the lease", noStalls: true, do: outage(5*time.Second, command("CLIENT", "PAUSE", 5000, "ALL"), nothing)},
