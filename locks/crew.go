@@ -27,4 +27,10 @@ func (c *crew) dismiss() {
 	c.closed = true
 }
 
+func (c *crew) isDismissed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
+
 func (c *crew) wait() { c.wg.Wait() }

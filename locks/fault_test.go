@@ -137,12 +137,16 @@ func TestPausedServer(t *testing.T) {
 	w := world{"paused", []redis.UniversalClient{s.Client(t)}, redistest.Namespace(t)}
 	ctx, m := within(t), w.manager(t)
 	held := acquired(t, m.Mutex("a", locks.Options{TTL: time.Second, AutoRenew: true}), ctx)
+	limited, cancel := context.WithCancel(ctx)
+	defer cancel()
+	taken := m.Mutex("b", locks.Options{RetryEvery: 10 * time.Millisecond})
+	other := acquired(t, taken, ctx)
+	waiter := async(limited, taken)
+	waiting(t, m, "b", 1)
 	admin := s.Client(t)
 	if err := admin.Do(ctx, "CLIENT", "PAUSE", 60000, "WRITE").Err(); err != nil {
 		t.Fatal(err)
 	}
-	limited, cancel := context.WithCancel(ctx)
-	waiter := async(limited, m.Mutex("b", locks.Options{}))
 	if cause := ended(t, held); !errors.Is(cause, locks.ErrLost) {
 		t.Fatal(cause)
 	}
@@ -154,7 +158,7 @@ func TestPausedServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := m.Mutex("a", locks.Options{})
-	if err := l.Release(acquired(t, l, ctx)); err != nil {
+	if err := errors.Join(l.Release(acquired(t, l, ctx)), taken.Release(other)); err != nil {
 		t.Fatal(err)
 	}
 	nothingLeft(t, w)
