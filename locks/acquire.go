@@ -90,7 +90,7 @@ func (l *Lock) try(ctx context.Context, r Request) (Grant, error) {
 // time.
 func (l *Lock) conclude(ctx context.Context, r Request, g Grant, err error) (Grant, error) {
 	if err == nil && !g.Until.IsZero() && !time.Now().Before(g.Until) {
-		err = fmt.Errorf("the answer took longer than the TTL of %v: %w", r.TTL, ErrLost)
+		err = fmt.Errorf("%w of %v", errLate, r.TTL)
 	}
 	if err == nil && ctx.Err() != nil {
 		err = ended(ctx)
@@ -117,7 +117,7 @@ func (l *Lock) cleanUp(ctx context.Context, r Request) {
 // and every RetryEvery.
 func (l *Lock) await(ctx context.Context, r *Request) (Grant, error) {
 	g, err := l.once(ctx, r)
-	if !errors.Is(err, ErrTaken) {
+	if !errors.Is(err, ErrTaken) && !errors.Is(err, errLate) {
 		return g, err
 	}
 	caller := ctx
@@ -133,7 +133,10 @@ func (l *Lock) await(ctx context.Context, r *Request) (Grant, error) {
 	return g, err
 }
 
-var errPatience = errors.New("MaxWait is over")
+var (
+	errPatience = errors.New("MaxWait is over")
+	errLate     = errors.New("the lock was granted, but the answer took longer than the TTL")
+)
 
 // queue waits in line.
 func (l *Lock) queue(ctx context.Context, r *Request) (Grant, error) {
@@ -144,6 +147,9 @@ func (l *Lock) queue(ctx context.Context, r *Request) (Grant, error) {
 	for hope := true; ; {
 		r.Token = newToken() // what cleans up after an earlier try must not hit this one
 		g, err := l.try(ctx, *r)
+		if errors.Is(err, errLate) {
+			continue
+		}
 		if !errors.Is(err, ErrTaken) {
 			return g, err
 		}

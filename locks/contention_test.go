@@ -109,7 +109,7 @@ func TestIdleWaiters(t *testing.T) {
 		ctx, m := within(t), holder.manager(t)
 		limited, cancel := context.WithCancel(ctx)
 		defer cancel()
-		held := acquired(t, m.Mutex("a", locks.Options{TTL: 2 * time.Second, AutoRenew: true}), ctx)
+		held := acquired(t, m.Mutex("a", locks.Options{TTL: 4 * time.Second, AutoRenew: true}), ctx)
 		var all sync.WaitGroup
 		for range contenders {
 			all.Go(func() { _, _ = waiters.Mutex("a", locks.Options{}).Acquire(limited) })

@@ -79,7 +79,7 @@ func TestDeadServers(t *testing.T) {
 	t.Parallel()
 	w, servers := quorumOf(t, 5)
 	ctx, m := within(t), w.manager(t)
-	l := m.Mutex("a", locks.Options{TTL: 5 * time.Second})
+	l := m.Mutex("a", locks.Options{})
 	before := acquired(t, l, ctx)
 	first, ok := l.Fence(before)
 	if !ok {
@@ -97,7 +97,7 @@ func TestDeadServers(t *testing.T) {
 	if err := errors.Join(l.Reacquire(after), l.Release(after)); err != nil {
 		t.Fatal(err)
 	}
-	renewing := acquired(t, m.Mutex("b", locks.Options{TTL: 3 * time.Second, AutoRenew: true}), ctx)
+	renewing := acquired(t, m.Mutex("b", locks.Options{TTL: 5 * time.Second, AutoRenew: true}), ctx)
 	servers[2].Stop()
 	if cause := ended(t, renewing); !errors.Is(cause, locks.ErrLost) {
 		t.Fatal(cause)
@@ -111,7 +111,7 @@ func TestDeadServers(t *testing.T) {
 func TestHangingServer(t *testing.T) {
 	t.Parallel()
 	w, servers := quorumOf(t, 3)
-	ctx, l := within(t), w.manager(t).Mutex("a", locks.Options{TTL: 5 * time.Second})
+	ctx, l := within(t), w.manager(t).Mutex("a", locks.Options{})
 	if err := syscall.Kill(servers[1].PID(), syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}

@@ -15,12 +15,12 @@ import (
 // B still holds.
 func TestTimeline(t *testing.T) {
 	everywhere(t, func(t *testing.T, w world) {
-		l := w.manager(t).Mutex("report:42", locks.Options{TTL: short})
+		l := w.manager(t).Mutex("report:42", locks.Options{})
 		a := acquired(t, l, within(t))
-		b := acquired(t, l, within(t)) // waits for the end of A's TTL
-		if err := l.Reacquire(b); err != nil {
+		if err := l.SetTTL(a, short); err != nil {
 			t.Fatal(err)
 		}
+		b := acquired(t, l, within(t)) // waits for the end of A's TTL
 		if cause := ended(t, a); !errors.Is(cause, locks.ErrLost) {
 			t.Fatalf("A's context ended with %v", cause)
 		}
@@ -39,12 +39,12 @@ func TestTimeline(t *testing.T) {
 // The risk of a shared token, on the same timeline: A's release frees B's lock.
 func TestTimelineWithSharedToken(t *testing.T) {
 	everywhere(t, func(t *testing.T, w world) {
-		l := w.manager(t).Mutex("report:42", locks.Options{TTL: short, SharedToken: true})
+		l := w.manager(t).Mutex("report:42", locks.Options{SharedToken: true})
 		a := acquired(t, l, within(t))
-		b := acquired(t, l, within(t))
-		if err := l.Reacquire(b); err != nil {
+		if err := l.SetTTL(a, short); err != nil {
 			t.Fatal(err)
 		}
+		b := acquired(t, l, within(t))
 		ended(t, a)
 		if err := l.Release(a); err != nil {
 			t.Fatalf("A's release: %v", err)
@@ -128,7 +128,7 @@ func TestWithoutToken(t *testing.T) {
 // Fences grow with every holder, also when the lock had expired in between.
 func TestFencesGrow(t *testing.T) {
 	everywhere(t, func(t *testing.T, w world) {
-		ctx, l := within(t), w.manager(t).Mutex("a", locks.Options{TTL: short})
+		ctx, l := within(t), w.manager(t).Mutex("a", locks.Options{})
 		var last uint64
 		for i := range 6 {
 			held := acquired(t, l, ctx)
@@ -137,10 +137,12 @@ func TestFencesGrow(t *testing.T) {
 				t.Fatalf("fence %d (%v) after %d", fence, ok, last)
 			}
 			last = fence
-			if i != 3 { // the fourth is left to expire
-				if err := l.Release(held); err != nil {
-					t.Fatal(err)
-				}
+			end := l.Release
+			if i == 3 { // the fourth is left to expire
+				end = func(held context.Context) error { return l.SetTTL(held, short) }
+			}
+			if err := end(held); err != nil {
+				t.Fatal(err)
 			}
 		}
 	})
@@ -271,8 +273,8 @@ func TestAutoRenew(t *testing.T) {
 		ctx, m := within(t), w.manager(t)
 		parent, cancel := context.WithCancel(ctx)
 		defer cancel()
-		held := acquired(t, m.Mutex("a", locks.Options{TTL: short, AutoRenew: true}), parent)
-		plain := acquired(t, m.Mutex("b", locks.Options{TTL: 2 * short}), ctx)
+		held := acquired(t, m.Mutex("a", locks.Options{TTL: 3 * time.Second, AutoRenew: true}), parent)
+		plain := acquired(t, m.Mutex("b", locks.Options{TTL: 4 * time.Second}), ctx)
 		ended(t, plain) // more than one TTL of the other has passed
 		if owned, err := m.Mutex("a", locks.Options{}).Owned(held); !owned || err != nil {
 			t.Fatalf("%v, %v (%v)", owned, err, context.Cause(held))

@@ -34,7 +34,7 @@ func New(client redis.UniversalClient, cfg Config) *Manager {
 func NewQuorum(clients []redis.UniversalClient, cfg Config) *Manager {
 	servers := make([]*server, len(clients))
 	for i, client := range clients {
-		servers[i] = &server{client: client, namespace: cfg.Namespace, tries: 1}
+		servers[i] = &server{client: client, namespace: cfg.Namespace, tries: 3}
 	}
 	c := &crew{}
 	m := newManager(cfg, servers, &quorum{servers: servers, crew: c, votes: map[string]*vote{}}, c)

@@ -172,13 +172,13 @@ func (q *quorum) mutex(v *vote, what operation) *redsync.Mutex {
 		redsync.WithFailFast(true))
 }
 
-// nodeTimeout is how long one server may take: little beside the TTL, so that a
-// dead one does not eat it up.
+// nodeTimeout is how long one server may take: a part of the TTL, so that several
+// that hang do not eat it up.
 func nodeTimeout(ttl time.Duration) time.Duration {
 	if ttl == NoExpiry {
-		return time.Second
+		return 2 * time.Second
 	}
-	return min(max(ttl/10, 50*time.Millisecond), time.Second)
+	return min(max(ttl/4, 500*time.Millisecond), 2*time.Second)
 }
 
 // open begins an acquisition.

@@ -28,8 +28,9 @@ const patience = 60 * time.Second
 // enqueue, by script or by os/exec, gets a process of its own.
 func TestMain(m *testing.M) {
 	testscript.Main(servers{m}, map[string]func(){
-		"worker":  func() { os.Exit(command.Main(command.Worker(), os.Args)) },
-		"enqueue": func() { os.Exit(command.Main(command.Enqueue(), os.Args)) },
+		"worker":   func() { os.Exit(command.Main(command.Worker(), os.Args)) },
+		"enqueue":  func() { os.Exit(command.Main(command.Enqueue(), os.Args)) },
+		"holdlock": func() { os.Exit(holdLock(os.Args[1])) },
 	})
 }
 

@@ -18,7 +18,7 @@ func Worker() *cli.App {
 		"and in another terminal:\n" +
 		"   enqueue hello '{\"name\": \"Ada\"}'"
 	app.Flags = []cli.Flag{versionFlag()}
-	app.Commands = []*cli.Command{runCommand(), statsCommand(), versionCommand(), completionCommand()}
+	app.Commands = []*cli.Command{runCommand(), statsCommand(), locksCommand(), versionCommand(), completionCommand()}
 	app.Action = func(c *cli.Context) error {
 		if c.Bool("version") {
 			return readVersion().print(c.App.Writer, c.App.Name)
