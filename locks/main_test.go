@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
 
 	"github.com/colonyq/colony/internal/redistest"
 	"github.com/colonyq/colony/locks"
@@ -18,7 +19,8 @@ func TestMain(m *testing.M) {
 		os.Exit(beHolder(where))
 	}
 	redis.SetLogger(silent{}) // tests kill servers, of which go-redis would tell at length
-	os.Exit(redistest.Main(m))
+	// go-redis goes on trying to reach a dead server for up to a second after its client was closed.
+	os.Exit(redistest.Main(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial")))
 }
 
 type silent struct{}

@@ -171,7 +171,12 @@ func (p *process) ready(r *run) error {
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
-	return poll(ctx, r.exited, func() error { return client.Ping(ctx).Err() })
+	return poll(ctx, r.exited, func() error {
+		if _, err := os.Stat(p.socket()); err != nil {
+			return err // a dial would log that it failed
+		}
+		return client.Ping(ctx).Err()
+	})
 }
 
 func (p *process) socket() string { return filepath.Join(p.dir, "redis.sock") }

@@ -41,6 +41,7 @@ func cancelScheduled(r *rig) {
 	id := r.overdue(time.Second)
 	r.cancel(id)
 	r.gone(id)
+	r.noKey("parked")
 	r.holds(byState{}, 1)
 	w := r.join(Options{})
 	w.promote(10)
@@ -63,7 +64,7 @@ func cancelReady(r *rig) {
 	w := r.join(Options{})
 	r.want("taken", ids(w.takeN(2)), []string{want[0], want[2]})
 	w.none()
-	r.noTombstone()
+	r.noKey("cancelled")
 	r.holds(byState{backend.Active: 2}, 1)
 }
 
@@ -82,14 +83,14 @@ func cancelRunning(r *rig) {
 	r.gone(d.ID)
 	r.holds(byState{}, 1)
 	r.want("cancelled after it was settled", len(w.beat().Canceled), 0)
-	r.noTombstone()
+	r.noKey("cancelled")
 }
 
-// noTombstone checks that nothing is left of a cancellation that came true.
-func (r *rig) noTombstone() {
+// noKey checks that nothing is left of a job that ended.
+func (r *rig) noKey(suffix string) {
 	r.Helper()
-	if n, err := r.h.Client.Exists(r.Context(), r.h.Key(r.queue, "cancelled")).Result(); err != nil || n != 0 {
-		r.Errorf("a tombstone is left (%v)", err)
+	if n, err := r.h.Client.Exists(r.Context(), r.h.Key(r.queue, suffix)).Result(); err != nil || n != 0 {
+		r.Errorf("%s is left (%v)", suffix, err)
 	}
 }
 

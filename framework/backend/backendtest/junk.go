@@ -88,7 +88,7 @@ func junkUnreadable(r *rig) {
 }
 
 // Size is no excuse: an unreadable entry above every budget ends there too.
-func junkHuge(r *rig) { r.deadJunk(strings.Repeat("x", 5*backend.MaxSliceBytes)) }
+func junkHuge(r *rig) { r.deadJunk(strings.Repeat("x", backend.MaxSliceBytes+1)) }
 
 func (r *rig) deadJunk(entry string) {
 	r.Helper()

@@ -2,6 +2,7 @@ package backendtest
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -13,6 +14,9 @@ var promoteTests = []test{
 	{"Order", promoteOrder},
 	{"NotEarly", promoteNotEarly},
 	{"AtMostMax", promoteAtMostMax},
+	{"AtMostMaxOfBoth", promoteAtMostMaxOfBoth},
+	{"Budget", promoteBudget},
+	{"WithoutEnvelope", promoteWithoutEnvelope},
 	{"Next", promoteNext},
 	{"Resend", promoteResend},
 	{"LostReply", promoteLostReply},
@@ -83,6 +87,46 @@ func promoteAtMostMax(r *rig) {
 		r.Errorf("next is %v with all moved, want negative", next)
 	}
 	r.want("order", ids(w.takeN(5)), want)
+}
+
+// Max is for scheduled and retry together.
+func promoteAtMostMaxOfBoth(r *rig) {
+	w := r.join(Options{})
+	for range 2 {
+		id := r.enqueue(r.job())[0]
+		w.settle(backend.Applied, word(backend.Retry, w.one()))
+		r.moveDue("retry", id, -time.Second)
+		r.overdue(time.Second)
+	}
+	r.want("next, with three of four moved", w.promote(3), time.Duration(0))
+	c := r.counts()
+	r.want("ready, parked", []int64{c.Ready, c.Scheduled + c.Retry}, []int64{3, 1})
+}
+
+// One call moves a limited number of bytes, and says that there are more.
+func promoteBudget(r *rig) {
+	w := r.join(Options{})
+	for i := range 4 {
+		job := delayed(r.job(), time.Hour)
+		job.Envelope.Payload = []byte(`"` + strings.Repeat("x", backend.MaxSliceBytes/2+1) + `"`)
+		r.moveDue("scheduled", r.enqueue(job)[0], time.Duration(i-10)*time.Second)
+	}
+	r.want("next, with two of four moved", w.promote(10), time.Duration(0))
+	r.holds(byState{backend.Ready: 2, backend.Scheduled: 2}, 0)
+	w.promote(10)
+	r.holds(byState{backend.Ready: 4}, 0)
+}
+
+// A due id whose envelope is gone (somebody's hand was there) stops nobody.
+func promoteWithoutEnvelope(r *rig) {
+	w := r.join(Options{})
+	r.moveDue("scheduled", newID(), -2*time.Second)
+	id := r.overdue(time.Second)
+	if next := w.promote(10); next >= 0 {
+		r.Errorf("next is %v with nothing left, want negative", next)
+	}
+	r.want("taken", w.one().ID, id)
+	r.holds(byState{backend.Active: 1}, 0)
 }
 
 // Next is the time until the first one that is left.

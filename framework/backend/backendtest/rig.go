@@ -29,6 +29,7 @@ type rig struct {
 	producerID string
 	number     int64 // of the last batch
 	made       int   // jobs made so far: the payload of each is its number
+	lastID     time.Time
 }
 
 func newRig(t *testing.T, h Harness) *rig {
@@ -186,10 +187,16 @@ func stateName(s backend.OutcomeState) string {
 	return [...]string{"applied", "already", "lost", "refused"}[s]
 }
 
-// job makes a job whose payload is its number.
+// job makes a job whose payload is its number. Ids grow, a millisecond each:
+// within one, the ids of tests that run at the same time need not.
 func (r *rig) job() backend.Job {
 	r.made++
-	return backend.Job{Envelope: wire.Envelope{ID: newID(), Kind: "test.kind", Payload: []byte(strconv.Itoa(r.made))}}
+	now := time.Now()
+	if !now.After(r.lastID) {
+		now = r.lastID
+	}
+	r.lastID = now.Add(time.Millisecond)
+	return backend.Job{Envelope: wire.Envelope{ID: wire.NewID(r.lastID), Kind: "test.kind", Payload: []byte(strconv.Itoa(r.made))}}
 }
 
 func (r *rig) jobs(n int) []backend.Job {
