@@ -15,9 +15,9 @@ import (
 const nodeTimeout = 2 * time.Second
 
 // cluster is three masters with a replica each.
-func cluster(t *testing.T) site {
+func cluster(t *testing.T, binary string) site {
 	c := redistest.ClusterWith(t, redistest.ClusterOptions{
-		Replicas: 1, NodeTimeout: nodeTimeout, Node: redistest.Options{Args: ownRules},
+		Replicas: 1, NodeTimeout: nodeTimeout, Node: redistest.Options{Binary: binary, Args: ownRules},
 	})
 	admin := redis.NewClusterClient(&redis.ClusterOptions{
 		Addrs: c.Addrs(), ClientName: ownName, Username: ownUser, Password: ownPassword,
@@ -37,7 +37,7 @@ func cluster(t *testing.T) site {
 
 // clusterFaults strike the nodes of a cluster.
 func clusterFaults() []fault {
-	on := []func(*testing.T) site{cluster}
+	on := []opener{cluster}
 	return []fault{
 		{name: "cluster master killed, a replica takes over", sites: on, noStalls: true, slack: nodeTimeout + 2*time.Second, loses: "the last moment", do: killMaster},
 		{name: "manual failover", sites: on, noStalls: true, do: func(r *rig) {

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,9 +17,9 @@ import (
 // fault is one row of the table.
 type fault struct {
 	name  string
-	sites []func(t *testing.T) site // what it is run on; none = a standalone server
-	do    func(r *rig)              // injects it, lets it last, heals it
-	loses string                    // what Redis may forget by it; "" = nothing
+	sites []opener     // what it is run on; none = a standalone server
+	do    func(r *rig) // injects it, lets it last, heals it
+	loses string       // what Redis may forget by it; "" = nothing
 
 	lease     time.Duration // 0 = 2 s
 	workers   int           // 0 = 3
@@ -26,7 +27,6 @@ type fault struct {
 	quiet     bool          // no steady load: do enqueues what it needs
 	noStalls  bool          // nobody may be charged a stall
 	once      bool          // also the long form does it once
-	longOnly  bool
 	slack     time.Duration // recovery may take this much longer than lease + 2 s
 }
 
@@ -41,7 +41,7 @@ func (f fault) withDefaults() fault {
 		f.producers = 2
 	}
 	if len(f.sites) == 0 {
-		f.sites = []func(*testing.T) site{standalone}
+		f.sites = []opener{standalone}
 	}
 	return f
 }
@@ -54,12 +54,12 @@ type shape struct {
 	patience time.Duration // for the end of all work afterwards
 	times    int           // how often each fault is injected
 	tail     time.Duration // load after the fault, beyond the lease
-	parallel string
+	parallel int
 }
 
 var (
-	short = shape{name: "short", pace: 20 * time.Millisecond, warm: 500 * time.Millisecond, patience: time.Minute, times: 1, parallel: "5"}
-	long  = shape{name: "long", pace: 10 * time.Millisecond, warm: 2 * time.Second, patience: 2 * time.Minute, times: 3, tail: 3 * time.Second, parallel: "2"}
+	short = shape{name: "short", pace: 20 * time.Millisecond, warm: 500 * time.Millisecond, patience: time.Minute, times: 1, parallel: 5}
+	long  = shape{name: "long", pace: 10 * time.Millisecond, warm: 2 * time.Second, patience: 2 * time.Minute, times: 3, tail: 3 * time.Second, parallel: 4}
 	form  = short
 )
 
@@ -84,6 +84,11 @@ func TestMain(m *testing.M) {
 	if os.Getenv("FAULTS") == long.name {
 		form = long
 	}
+	flag.Parse()
+	// Faults mostly wait: more of them fit beside each other than there are cores.
+	if err := flag.Set("test.parallel", fmt.Sprint(form.parallel)); err != nil {
+		panic(err)
+	}
 	os.Exit(redistest.Main(m))
 }
 
@@ -91,19 +96,17 @@ func TestMain(m *testing.M) {
 // without need, no settlement counts twice, and nothing is left behind.
 func TestFaults(t *testing.T) {
 	var report reporter
-	places := make(chan struct{}, number(form.parallel))
 	t.Run("all", func(t *testing.T) {
 		for _, f := range table() {
 			f = f.withDefaults()
-			if f.longOnly && form.name != long.name {
-				continue
-			}
-			for n, open := range f.sites {
-				t.Run(strings.ReplaceAll(f.name, " ", "-")+suffix(n), func(t *testing.T) {
+			for _, where := range places(f) {
+				t.Run(strings.ReplaceAll(f.name, " ", "-")+where.suffix, func(t *testing.T) {
 					t.Parallel()
-					places <- struct{}{}
-					defer func() { <-places }()
-					inject(t, f, open(t), &report)
+					s := where.open(t, where.binary.Path)
+					if where.binary.Name != "" {
+						s.name += ", " + where.binary.Name
+					}
+					inject(t, f, s, &report)
 				})
 			}
 		}
@@ -115,11 +118,33 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-func suffix(n int) string {
-	if n == 0 {
-		return ""
+// place is where a fault is injected.
+type place struct {
+	open   opener
+	binary redistest.Binary
+	suffix string // of the test's name
+}
+
+// places are those of a fault; the long form has every server program that
+// REDIS_SERVERS names.
+func places(f fault) (all []place) {
+	binaries := redistest.Binaries()
+	if form.name != long.name {
+		binaries = binaries[:1]
 	}
-	return fmt.Sprintf("-%d", n+1)
+	for _, b := range binaries {
+		for n, open := range f.sites {
+			p := place{open: open, binary: b}
+			if n > 0 {
+				p.suffix = fmt.Sprintf("-%d", n+1)
+			}
+			if b.Name != "" {
+				p.suffix += "-" + b.Name
+			}
+			all = append(all, p)
+		}
+	}
+	return all
 }
 
 func inject(t *testing.T, f fault, s site, report *reporter) {

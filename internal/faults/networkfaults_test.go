@@ -17,7 +17,7 @@ func networkFaults() []fault {
 		return func(r *rig) { r.proxy().Delay(d, jitter) }
 	}
 	cut := func(r *rig) { r.proxy().Cut() }
-	behind := []func(*testing.T) site{behindProxy}
+	behind := []opener{behindProxy}
 	return []fault{
 		{name: "swallowed replies on every kind of command", sites: behind, noStalls: true, do: swallow},
 		{name: "a black hole of 10 s", sites: behind, noStalls: true, do: outage(10*time.Second, hole(true), hole(false))},
@@ -28,7 +28,9 @@ func networkFaults() []fault {
 	}
 }
 
-func behindProxy(t *testing.T) site { return standaloneWith(t, redistest.Options{Proxy: true}) }
+func behindProxy(t *testing.T, binary string) site {
+	return standaloneWith(t, redistest.Options{Binary: binary, Proxy: true})
+}
 
 func (r *rig) proxy() *redistest.Proxy { return r.site.servers[0].Proxy() }
 

@@ -10,7 +10,7 @@ func processFaults() []fault {
 	deaths := func(do string) func(r *rig) {
 		return func(r *rig) { r.submit(payload{MS: 20, Do: do}, payload{MS: 20, Do: do}) }
 	}
-	return []fault{
+	faults := []fault{
 		{name: "kill -9 of a worker before the run", do: deaths(dieBefore)},
 		{name: "kill -9 of a worker in the run", do: deaths(dieIn)},
 		{name: "kill -9 of a worker after the run", do: deaths(dieAfter)},
@@ -27,6 +27,10 @@ func processFaults() []fault {
 			}
 		}},
 	}
+	for i := range faults {
+		faults[i].sites = sites()
+	}
+	return faults
 }
 
 func killEach(r *rig) {

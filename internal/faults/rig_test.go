@@ -15,6 +15,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/colonyq/colony/framework"
+	"github.com/colonyq/colony/framework/redisclient"
+	"github.com/colonyq/colony/internal/fsck"
 	"github.com/colonyq/colony/internal/keys"
 	"github.com/colonyq/colony/internal/redistest"
 )
@@ -324,10 +326,26 @@ func (r *rig) run() Result {
 	r.load.Wait()
 	r.settled()
 	watched()
+	r.fsck()
 	for _, p := range r.crew() {
 		p.dismiss()
 	}
 	return r.judge()
+}
+
+// fsck lets the tool that users have look at the living system.
+func (r *rig) fsck() {
+	client, err := redisclient.Wrap(r.admin)
+	if err != nil {
+		r.Fatal(err)
+	}
+	report, err := fsck.Check(r.Context(), client, r.config.Namespace)
+	if err != nil {
+		r.Error(err)
+	}
+	if !report.Clean() {
+		r.Errorf("fsck: %s", report)
+	}
 }
 
 func (r *rig) judge() Result {

@@ -15,7 +15,7 @@ func serverFaults() []fault {
 	nowhere := command("REPLICAOF", "127.0.0.1", "1")
 	kill := func(r *rig) { r.site.servers[0].Kill() }
 	restart := func(r *rig) { r.site.servers[0].Restart(r) }
-	aof := []func(*testing.T) site{withAOF}
+	aof := []opener{withAOF}
 	return []fault{
 		{name: "redis-server killed and restarted with AOF", sites: aof, noStalls: true, do: lasting(300*time.Millisecond, kill, restart)},
 		{name: "redis-server killed for several leases", sites: aof, noStalls: true, do: outage(9*time.Second, kill, restart)},
@@ -39,7 +39,9 @@ func serverFaults() []fault {
 	}
 }
 
-func withAOF(t *testing.T) site { return standaloneWith(t, redistest.Options{AOF: true}) }
+func withAOF(t *testing.T, binary string) site {
+	return standaloneWith(t, redistest.Options{Binary: binary, AOF: true})
+}
 
 func signalServer(s syscall.Signal) func(r *rig) {
 	return func(r *rig) {

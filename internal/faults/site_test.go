@@ -21,6 +21,14 @@ const (
 
 var ownRules = []string{"--user", ownUser, "on", ">" + ownPassword, "~*", "&*", "+@all"}
 
+// sites are what processes are struck on: short forms do with one server.
+func sites() []opener {
+	if form.name == long.name {
+		return []opener{standalone, cluster}
+	}
+	return []opener{standalone}
+}
+
 // site is the servers of one test.
 type site struct {
 	name    string
@@ -39,8 +47,13 @@ func ownOptions(s *redistest.Server) *redis.Options {
 	}
 }
 
+// opener starts the servers of a site; binary is their program, "" = the usual one.
+type opener func(t *testing.T, binary string) site
+
 // standalone is one server.
-func standalone(t *testing.T) site { return standaloneWith(t, redistest.Options{}) }
+func standalone(t *testing.T, binary string) site {
+	return standaloneWith(t, redistest.Options{Binary: binary})
+}
 
 func standaloneWith(t *testing.T, o redistest.Options) site {
 	o.Args = append(o.Args, ownRules...)
