@@ -75,7 +75,6 @@ var damages = []damage{
 	{name: "a hand with junk", make: func(r *rig) { r.do("HSET", r.keys.Active(r.who), "x", "y") }, found: []fsck.Kind{fsck.JunkInHand}},
 	{name: "an eternal producer", make: func(r *rig) { r.do("PERSIST", r.keys.Producer(r.who)) }, found: []fsck.Kind{fsck.NoExpiry}, mended: true},
 	{name: "an eternal promoter", make: func(r *rig) { r.do("PERSIST", r.keys.Promoter) }, found: []fsck.Kind{fsck.NoExpiry}, mended: true},
-	{name: "an old tombstone", make: func(r *rig) { r.do("ZADD", r.keys.Cancelled, 1, ulid) }, found: []fsck.Kind{fsck.Tombstones}, mended: true},
 	{name: "a wrong type", make: func(r *rig) {
 		r.do("DEL", r.keys.Suspect)
 		r.do("SET", r.keys.Suspect, "x")
