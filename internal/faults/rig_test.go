@@ -339,12 +339,17 @@ func (r *rig) fsck() {
 	if err != nil {
 		r.Fatal(err)
 	}
-	report, err := fsck.Check(r.Context(), client, r.config.Namespace)
-	if err != nil {
-		r.Error(err)
-	}
-	if !report.Clean() {
-		r.Errorf("fsck: %s", report)
+	// A queue that Redis forgot is made known again within ten seconds.
+	var last any
+	r.until("fsck finds nothing", 15*time.Second, func() bool {
+		report, err := fsck.Check(r.Context(), client, r.config.Namespace)
+		if last = report; err != nil {
+			last = err
+		}
+		return err == nil && report.Clean()
+	})
+	if r.Failed() {
+		r.Logf("fsck: %v", last)
 	}
 }
 
