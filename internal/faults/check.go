@@ -43,12 +43,11 @@ type Hit struct {
 
 // Rules are what the fault declares.
 type Rules struct {
-	Lease     time.Duration
-	Hits      []Hit
-	LosesFrom int64 // what was asked for from then …
-	LosesTill int64 // … till then may be missing, because the fault made Redis forget; 0 = nothing may
-	Unread    int   // junk that was pushed by hand and must lie in dead
-	Seen      int64 // 0, or the stalls that were seen on jobs though nobody may be charged any
+	Lease  time.Duration
+	Hits   []Hit
+	Losses []Hit // what was asked for in these times may be missing, because the fault made Redis forget
+	Unread int   // junk that was pushed by hand and must lie in dead
+	Seen   int64 // 0, or the stalls that were seen on jobs though nobody may be charged any
 }
 
 // Result is what the checker found.
@@ -217,7 +216,7 @@ func (c *checker) place() {
 			c.violated("%s lies in %s and nobody asked for it", l.ID, l.Place)
 		}
 	}
-	if unread != c.rules.Unread && c.rules.LosesTill == 0 {
+	if unread != c.rules.Unread && len(c.rules.Losses) == 0 {
 		c.violated("%d unreadable entries lie in dead, %d were pushed", unread, c.rules.Unread)
 	}
 	for _, s := range c.final.Strays {
@@ -250,19 +249,23 @@ func (c *checker) checkFate(j *job) {
 		c.violated("job %d (%s) is dead, reason %q, and did nothing to deserve it", j.number, j.id, j.reason)
 	case lies:
 		c.violated("job %d (%s) still lies in %s", j.number, j.id, j.places[0])
-	case j.acked && !ended && j.askedAt >= c.rules.LosesFrom && j.askedAt <= c.rules.LosesTill:
+	case j.acked && !ended && c.forgotten(j.askedAt):
 		c.result.Lost++
-	case j.acked && !ended, j.note == Alien && !ended && c.rules.LosesTill == 0:
+	case j.acked && !ended, j.note == Alien && !ended && len(c.rules.Losses) == 0:
 		c.result.Lost++
 		c.violated("job %d (%s) is lost: acknowledged, never done, and it lies nowhere", j.number, j.id)
 	}
+}
+
+func (c *checker) forgotten(at int64) bool {
+	return slices.ContainsFunc(c.rules.Losses, func(h Hit) bool { return at >= h.From && at <= h.To })
 }
 
 // checkRuns: every run but one is explained, and no delivery ran twice.
 func (c *checker) checkRuns(j *job) {
 	unexplained, needless := 0, 0
 	for i, r := range j.runs {
-		if i > 0 && r.Fence <= j.runs[i-1].Fence && c.rules.LosesTill == 0 {
+		if i > 0 && r.Fence <= j.runs[i-1].Fence && len(c.rules.Losses) == 0 {
 			c.violated("job %d (%s): the run by %d has fence %d, an earlier one by %d had %d", j.number, j.id, r.PID, r.Fence, j.runs[i-1].PID, j.runs[i-1].Fence)
 		}
 		hit := c.struck(r)
@@ -325,7 +328,7 @@ func (c *checker) checkCounters() {
 			accepted++
 		}
 	}
-	if c.final.Enqueued != accepted && (c.rules.LosesTill == 0 || c.final.Enqueued > accepted) {
+	if c.final.Enqueued != accepted && (len(c.rules.Losses) == 0 || c.final.Enqueued > accepted) {
 		c.violated("redis counts %d jobs as enqueued, producers and workers know %d", c.final.Enqueued, accepted)
 	}
 }

@@ -98,7 +98,7 @@ func TestCheckPasses(t *testing.T) {
 		"lost by a fault that may lose": func() *story {
 			s := begin().ok(3, 100)
 			s.final.Enqueued--
-			s.rules.LosesTill = second
+			s.rules.Losses = []Hit{{To: second}}
 			return s
 		}(),
 	} {
@@ -139,10 +139,10 @@ func TestCheckFinds(t *testing.T) {
 		"still registered":       func() *story { s := begin(); s.final.Workers = []string{"w"}; return s }(),
 		"connection was left":    func() *story { s := begin(); s.final.Clients = []string{"c"}; return s }(),
 		"a stray":                func() *story { s := begin(); s.final.Strays = []string{"a stray"}; return s }(),
-		"is lost:":               func() *story { s := begin().ok(3, 9*second).ended(); s.rules.LosesTill = second; return s }(),
+		"is lost:":               func() *story { s := begin().ok(3, 9*second).ended(); s.rules.Losses = []Hit{{To: second}}; return s }(),
 		"id-3) is lost": func() *story {
 			s := begin().ok(3, 100).ended()
-			s.rules.LosesFrom, s.rules.LosesTill = second, 2*second
+			s.rules.Losses = []Hit{{From: second, To: 2 * second}}
 			return s
 		}(),
 	} {
@@ -208,5 +208,17 @@ func TestWriteReport(t *testing.T) {
 `
 	if !strings.HasSuffix(b.String(), want) {
 		t.Errorf("got\n%swant\n%s", b.String(), want)
+	}
+}
+
+// A report takes the place of the one before it and leaves the page around it.
+func TestInsertReport(t *testing.T) {
+	page := "above\n" + reportBegin + "\nold\n" + reportEnd + "\nbelow\n"
+	got, err := InsertReport(page, "new\n")
+	if want := "above\n" + reportBegin + "\n\nnew\n\n" + reportEnd + "\nbelow\n"; err != nil || got != want {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if _, err := InsertReport("no place", "new"); err == nil {
+		t.Error("a page without a place for it was accepted")
 	}
 }

@@ -39,7 +39,7 @@ type rig struct {
 	mu      sync.Mutex
 	workers []*process
 	hits    []Hit
-	losses  [2]int64 // LosesFrom, LosesTill
+	losses  []Hit
 	unread  int
 
 	number  atomic.Int64
@@ -101,10 +101,7 @@ func (r *rig) hit(pid int, from int64) {
 func (r *rig) lost(from int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.losses[1] == 0 {
-		r.losses[0] = from
-	}
-	r.losses[1] = Now()
+	r.losses = append(r.losses, Hit{From: from, To: Now()})
 }
 
 // produce enqueues numbered jobs steadily, from several producers, until ctx
@@ -365,6 +362,6 @@ func (r *rig) judge() Result {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return Check(history, final, Rules{
-		Lease: r.lease, Hits: r.hits, LosesFrom: r.losses[0], LosesTill: r.losses[1], Unread: r.unread, Seen: r.stalls.Load(),
+		Lease: r.lease, Hits: r.hits, Losses: r.losses, Unread: r.unread, Seen: r.stalls.Load(),
 	})
 }
