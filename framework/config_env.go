@@ -18,6 +18,11 @@ const (
 	bareURLName = "REDIS_URL"
 )
 
+var (
+	sentinelKeys = []string{"redis.sentinel"}
+	tlsKeys      = []string{"redis.tls"}
+)
+
 var urlKey = envKey{name: urlName, path: []string{"redis", "url"}}
 
 // WithEnv returns c, which is what a config file says, with the settings of an
@@ -27,8 +32,8 @@ var urlKey = envKey{name: urlName, path: []string{"redis", "url"}}
 // handlers, plugins and middleware are for the file alone. An empty variable
 // counts as not set, and one that names no key is none of ours.
 //
-// COLONY_REDIS_URL without COLONY_REDIS_STARTUP_NODES drops the file's
-// startup_nodes, which would stand above it. REDIS_URL counts where neither the
+// COLONY_REDIS_URL drops the file's startup_nodes and sentinel, which would stand
+// above it, and its tls unless the URL is a rediss:// one; variables for those count beside it. REDIS_URL counts where neither the
 // file nor a COLONY_ variable says where Redis is. Errors name the variable.
 //
 // flagged are the paths, worker.lease or the whole of redis, that flags have
@@ -37,14 +42,15 @@ func (c Config) WithEnv(environ []string, flagged ...string) (Config, error) {
 	env := parseEnviron(environ)
 	var errs []error
 	for _, k := range envKeys() {
-		if value := env[k.name]; value != "" && !k.under(flagged) {
+		// Whom to trust is no part of where Redis is, which a flag may have said.
+		if value := env[k.name]; value != "" && (!k.under(flagged) || k.under(tlsKeys)) {
 			errs = append(errs, c.set(k, value))
 			if k.name == urlName {
-				c.Redis.StartupNodes = nil
+				c.Redis = c.Redis.Moved()
 			}
 		}
 	}
-	if c.Redis.URL == "" && len(c.Redis.StartupNodes) == 0 && !urlKey.under(flagged) {
+	if !c.Redis.Placed() && !urlKey.under(flagged) {
 		c.Redis.URL = env[bareURLName]
 		errs = append(errs, at(bareURLName, redisclient.Config{URL: c.Redis.URL}.Validate()))
 	}
@@ -96,7 +102,7 @@ func (k envKey) under(paths []string) bool {
 
 // set decodes a value as the file's decoder would, so that both accept and
 // refuse the same. The value is validated on its own, while its variable can
-// still be named.
+// still be named; but one of a group means nothing alone, and waits for all.
 func (c *Config) set(k envKey, value string) error {
 	d := strictyaml.Decoder{File: k.name}
 	n := k.node(value)
@@ -104,7 +110,7 @@ func (c *Config) set(k envKey, value string) error {
 	if err := d.Decode("", n, &alone); err != nil {
 		return err
 	}
-	if err := alone.Validate(); err != nil {
+	if err := alone.Validate(); err != nil && !k.under(sentinelKeys) && !k.under(tlsKeys) {
 		return at(k.name, err)
 	}
 	return d.Decode("", n, c)

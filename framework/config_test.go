@@ -52,7 +52,7 @@ func TestDocumentedFile(t *testing.T) {
 	if want := map[string]QueueConfig{"emails": {Weight: 5}, "reports": {Backend: "list"}}; !reflect.DeepEqual(c.Queues, want) {
 		t.Errorf("queues: got %+v", c.Queues)
 	}
-	if got := c.Handlers["email.send"]; got.Plugin != "exec" || got.Source != "colony.yaml:15:15" || got.With.IsZero() {
+	if got := c.Handlers["email.send"]; got.Plugin != "exec" || got.Source != "colony.yaml:17:15" || got.With.IsZero() {
 		t.Errorf("handler: got %+v", got)
 	}
 	if got := c.Handlers["*"]; got.Plugin != "log" || !got.With.IsZero() {
@@ -116,7 +116,7 @@ func TestEmptyConfig(t *testing.T) {
 func TestParseConfigErrors(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		`redis: {sentinel: {master: m}, is_colony: yes}
+		`redis: {sentinal: {master: m}, is_colony: yes}
 worker:
   concurency: 5
   lease: 15
@@ -125,7 +125,7 @@ queues:
 handlers:
   email.send: {plugn: exec}
 middleware: {plugin: timeout}
-`: `f.yaml:1:9: redis.sentinel: unknown key; known are is_colony, url, startup_nodes
+`: `f.yaml:1:9: redis.sentinal: unknown key, did you mean sentinel?
 f.yaml:1:43: redis.is_colony: must be true or false, got "yes": write true
 f.yaml:3:3: worker.concurency: unknown key, did you mean concurrency?
 f.yaml:4:10: worker.lease: must be a duration with a unit, got 15: write 15s
@@ -317,3 +317,39 @@ type handlerForTest struct {
 }
 
 func (*handlerForTest) Handle(context.Context, *Delivery) error { return nil }
+
+// Variables fill the groups sentinel and tls piece by piece, a URL among them puts
+// the file's aside, and what Environ writes is read back as the same.
+func TestSentinelAndTLSFromEnv(t *testing.T) {
+	t.Parallel()
+	file := Config{Redis: redisclient.Config{
+		Sentinel: redisclient.SentinelConfig{Master: "file", Addresses: []string{"f:1"}},
+		URL:      "rediss://a", TLS: redisclient.TLSConfig{CAFile: "ca"},
+	}}
+	c, err := file.WithEnv([]string{"COLONY_REDIS_SENTINEL_MASTER=m", "COLONY_REDIS_SENTINEL_ADDRESSES=a:1, b:2",
+		"COLONY_REDIS_TLS_CERT_FILE=c", "COLONY_REDIS_TLS_KEY_FILE=k", "REDIS_URL=redis://elsewhere"})
+	want := redisclient.Config{
+		URL: "rediss://a", Sentinel: redisclient.SentinelConfig{Master: "m", Addresses: []string{"a:1", "b:2"}},
+		TLS: redisclient.TLSConfig{CAFile: "ca", CertFile: "c", KeyFile: "k"},
+	}
+	if err != nil || !reflect.DeepEqual(c.Redis, want) {
+		t.Errorf("got %v, %v\nwant %v", c.Redis, err, want)
+	}
+	no := false
+	want.IsColony = &no
+	if again, err := (Config{}).WithEnv(c.Redis.Environ()); err != nil || !reflect.DeepEqual(again.Redis, want) {
+		t.Errorf("read back: %v, %v\nwant %v", again.Redis, err, want)
+	}
+	for url, want := range map[string]redisclient.Config{
+		"redis://b":  {URL: "redis://b"},
+		"rediss://b": {URL: "rediss://b", TLS: file.Redis.TLS},
+	} {
+		if c, err := file.WithEnv([]string{"COLONY_REDIS_URL=" + url}); err != nil || !reflect.DeepEqual(c.Redis, want) {
+			t.Errorf("%s: got %v, %v\nwant %v", url, c.Redis, err, want)
+		}
+	}
+	c, err = (Config{}).WithEnv([]string{"COLONY_REDIS_SENTINEL_MASTER=m"})
+	if err != nil || c.Validate() == nil {
+		t.Errorf("a master without sentinels: %v, then %v", err, c.Validate())
+	}
+}

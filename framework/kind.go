@@ -222,6 +222,7 @@ func MaxAttempts(n int) JobOption {
 	return func(j *NewJob) {
 		if n < 1 {
 			j.fail("max attempts: must be at least 1, got %d", n)
+			return
 		}
 		j.maxAttempts = n
 	}
@@ -233,6 +234,7 @@ func Timeout(d time.Duration) JobOption {
 	return func(j *NewJob) {
 		if d < time.Millisecond {
 			j.fail("timeout: must be at least 1ms, got %v", d)
+			return
 		}
 		j.timeout = d
 	}

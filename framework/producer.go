@@ -92,6 +92,7 @@ func newProducer(client *redisclient.Client, closeClient func() error, cfg Confi
 		Open:      func(queue string) backend.Enqueuer { return openEnqueuer(client, cfg, queue, o.logger) },
 		Clock:     serverTime(client),
 		Permanent: permanent,
+		Refused:   redisclient.Refused,
 		Logger:    o.logger,
 	})
 	return p

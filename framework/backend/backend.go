@@ -49,7 +49,7 @@ var (
 	// enqueued. Take a fresh producer id.
 	ErrGap = errors.New("earlier batches of this producer are lost")
 	// ErrFull: the server is at maxmemory. Nothing was changed.
-	ErrFull = errors.New("redis is full (maxmemory reached)")
+	ErrFull = errors.New("redis is full (maxmemory reached): raise maxmemory, or let workers drain it")
 	// ErrWrongType: a key of the queue holds another type than it should; the
 	// message names the key and both types. Nothing was changed.
 	ErrWrongType = errors.New("key holds the wrong type")

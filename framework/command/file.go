@@ -98,11 +98,14 @@ func openFile(c *cli.Context) (name string, file io.ReadCloser, err error) {
 // nobody has to guess what a failed run left behind.
 func (f *fileRun) run(ctx context.Context) error {
 	err := f.readAll(ctx)
-	if err == nil || errors.As(err, new(*lineProblem)) {
+	bad := errors.As(err, new(*lineProblem))
+	if err == nil || bad {
 		err = errors.Join(err, f.send(ctx)) // what came before a bad line is good
 	}
 	f.bar.finish()
 	switch {
+	case bad:
+		return fmt.Errorf("%w\n%d jobs were enqueued, all from before line %d", err, f.enqueued, f.lines.number)
 	case err != nil:
 		return fmt.Errorf("%w\n%d jobs were enqueued, up to line %d", err, f.enqueued, f.lines.number)
 	case f.skipped > 0:

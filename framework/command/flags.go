@@ -69,6 +69,9 @@ func redisFlags(c *cli.Context, cfg *framework.Config) error {
 		if err != nil {
 			return usagef("--redis: %w", err)
 		}
+		if strings.HasPrefix(r.URL, "rediss:") {
+			r.TLS = cfg.Redis.TLS // says whom to trust, not where Redis is
+		}
 		cfg.Redis = r
 		return nil
 	}

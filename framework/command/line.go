@@ -140,7 +140,7 @@ func lineError(err error) error {
 	case errors.As(err, &wrong) && wrong.Field != "":
 		return fmt.Errorf("%s: must not be a JSON %s", wrong.Field, wrong.Value)
 	case errors.As(err, &wrong):
-		return fmt.Errorf("must be a JSON object, not a %s", wrong.Value)
+		return fmt.Errorf("must be a JSON object, got JSON %s", wrong.Value)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return errors.New("not JSON: it ends too early (one job is one line)")
 	case strings.HasPrefix(err.Error(), "json: unknown field "):

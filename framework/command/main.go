@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
 	"sync"
 	"syscall"
@@ -19,10 +20,16 @@ import (
 // giving jobs back and ending processes.
 const lastWord = time.Second
 
+// echo is how soon after the first a signal is the same one again: timeout(1)
+// sends its signal to the process and then to its group, and a wrapper may pass
+// on what the terminal sent as well.
+const echo = 100 * time.Millisecond
+
 // Main runs an app of this package and returns the exit code. args is os.Args.
 //
 // The first SIGINT or SIGTERM ends the context of the app, which then stops as
-// it should; a second one makes Main return within a second, whatever still runs.
+// it should; a second one, if it is
+// no echo of the first, makes Main return within a second, whatever still runs.
 func Main(app *cli.App, args []string) int {
 	s := watchSignals()
 	defer s.stop()
@@ -92,7 +99,26 @@ func newApp(name, usage string) *cli.App {
 	}
 }
 
-func onUsageError(_ *cli.Context, err error, _ bool) error { return asUsage(err) }
+// onUsageError puts package flag's words for a value that does not parse into
+// ours; what is wrong with a name never gets here (order).
+func onUsageError(c *cli.Context, err error, _ bool) error {
+	m := invalidValue.FindStringSubmatch(err.Error())
+	if m == nil {
+		return asUsage(err)
+	}
+	value, name := m[1], m[2]
+	must := "a whole number"
+	known := append(slices.Clip(c.App.Flags), c.Command.Flags...)
+	switch find(known, name).(type) {
+	case *cli.DurationFlag:
+		must = "a duration with a unit, such as 500ms, 30s, 5m or 1h30m"
+	case *cli.BoolFlag:
+		must = "true or false"
+	}
+	return usagef("%s: must be %s, got %s", dashed(name), must, value)
+}
+
+var invalidValue = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:flag )?-([a-z-]+): `)
 
 // signals turns the first signal into the end of ctx, with a *signalError as its
 // cause, and the second one into the close of second.
@@ -122,19 +148,22 @@ func watchSignals() *signals {
 }
 
 func (s *signals) watch(got <-chan os.Signal, done <-chan struct{}, cancel context.CancelCauseFunc) {
-	for n := 1; n <= 2; n++ {
+	var first time.Time
+	for {
 		select {
 		case sig := <-got:
-			if n == 1 {
+			switch {
+			case first.IsZero():
+				first = time.Now()
 				cancel(&signalError{sig})
-			} else {
+			case time.Since(first) > echo:
 				close(s.second)
+				got = nil
 			}
 		case <-done:
 			return
 		}
 	}
-	<-done
 }
 
 // secondSignal is closed when the user asked twice; nil, and so never, outside

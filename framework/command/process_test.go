@@ -131,9 +131,36 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	p.until("the job runs", func() bool { return len(p.ran("ran")) == 1 })
 	w.signal(syscall.SIGINT)
 	p.until("the worker stops", func() bool { return strings.Contains(w.stderr.String(), "stopping") })
-	w.signal(syscall.SIGINT)
+	p.until("it ends", func() bool { // the first of these may be an echo
+		_ = w.cmd.Process.Signal(syscall.SIGINT) // an error once it has ended
+		select {
+		case <-w.done:
+			return true
+		default:
+			return false
+		}
+	})
 	w.exits(130)
 	p.until("the process was asked to end", func() bool { _, err := os.Stat(filepath.Join(p.dir, "asked")); return err == nil })
+}
+
+// A signal that arrives twice, as timeout(1) sends it, is one: jobs may finish.
+func TestEchoOfASignal(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "COLONY_REDIS_URL="+redistest.Shared(t).URL())
+	ids := p.enqueue(1)
+	w := p.start("worker", "run", "--shutdown-timeout", "1h", "--handler", noting("ran", untilGo+`; echo >"$DIR"/finished`))
+	p.until("the job runs", func() bool { return len(p.ran("ran")) == len(ids) })
+	w.signal(syscall.SIGTERM)
+	w.signal(syscall.SIGINT)
+	p.until("the worker stops", func() bool { return strings.Contains(w.stderr.String(), "stopping") })
+	if err := os.WriteFile(filepath.Join(p.dir, "go"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w.exits(0)
+	if _, err := os.Stat(filepath.Join(p.dir, "finished")); err != nil {
+		t.Error("the job was not let finish")
+	}
 }
 
 // Work that has an end and was interrupted before it says so: exit code 130. A

@@ -83,6 +83,9 @@ func TestScriptsAlone(t *testing.T) {
 		e.Setenv("CLUSTER_URL", redistest.SharedCluster(t).Nodes[0].URL())
 		e.Setenv("STANDALONE_URL", redistest.Shared(t).URL())
 		e.Setenv("FREE_ADDR", freeAddr(t))
+		kept := redistest.StandaloneWith(t, redistest.Options{AOF: true})
+		e.Setenv("KEPT_URL", kept.URL())
+		e.Setenv("KEPT_ADDR", kept.Addr())
 		return nil
 	}))
 }

@@ -18,7 +18,9 @@ func Worker() *cli.App {
 		"and in another terminal:\n" +
 		"   enqueue hello '{\"name\": \"Ada\"}'"
 	app.Flags = []cli.Flag{versionFlag()}
-	app.Commands = []*cli.Command{runCommand(), statsCommand(), locksCommand(), fsckCommand(), versionCommand(), completionCommand()}
+	app.Commands = []*cli.Command{
+		runCommand(), statsCommand(), locksCommand(), fsckCommand(), doctorCommand(), versionCommand(), completionCommand(),
+	}
 	app.Action = func(c *cli.Context) error {
 		if c.Bool("version") {
 			return readVersion().print(c.App.Writer, c.App.Name)

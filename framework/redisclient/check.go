@@ -15,6 +15,10 @@ import (
 // openPatience is how long Open waits for a server to answer.
 const openPatience = 1900 * time.Millisecond
 
+// openingPatience is how long Open waits for servers that are in the middle of a
+// change.
+const openingPatience = 10 * time.Second
+
 // ErrUnreachable is matched by errors of Open and Check that mean: nothing
 // answers at that address. They are of type *UnreachableError.
 var ErrUnreachable = errors.New("redis does not answer")
@@ -40,13 +44,30 @@ func (e *UnreachableError) Is(target error) bool { return target == ErrUnreachab
 // cluster node behind a standalone client and the reverse.
 func (c *Client) Check(ctx context.Context) error { return c.check(ctx, openPatience) }
 
+// checkPatiently checks again while a change of servers may be the reason.
+func (c *Client) checkPatiently(ctx context.Context, patience time.Duration) error {
+	end := time.Now().Add(openingPatience)
+	for d := firstPause; ; d = min(2*d, lastPause) {
+		err := c.check(ctx, patience)
+		if err == nil || !c.passes(err) || time.Now().Add(d).After(end) || pause(ctx, d, nil) != nil {
+			return err
+		}
+	}
+}
+
+// passes says whether a failed check may be over soon. Behind sentinels that
+// answer, or in a cluster of which a node does, so may a master's silence.
+func (c *Client) passes(err error) bool {
+	return inPassing(err) || c.mode != Standalone && errors.Is(err, ErrUnreachable)
+}
+
 func (c *Client) check(ctx context.Context, patience time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, noReply(patience))
 	defer cancel()
 	if err := c.Ping(ctx).Err(); err != nil {
 		return c.explain(ctx, err)
 	}
-	if c.IsCluster() {
+	if c.mode != Standalone {
 		return nil
 	}
 	// A user who may not run INFO, or a server without this section, leaves the
@@ -61,6 +82,8 @@ func (c *Client) check(ctx context.Context, patience time.Duration) error {
 // explain turns an answer to the first command into an error that says what to do.
 func (c *Client) explain(ctx context.Context, err error) error {
 	for _, known := range []struct{ part, say string }{
+		{"all sentinels specified in configuration are unreachable: redis: nil", "is not known to them: correct redis.sentinel.master"},
+		{"unknown command 'sentinel'", "cannot be asked for: redis.sentinel.addresses must be those of sentinels, whose port is usually 26379"},
 		{"NOAUTH", "wants a password: write it into redis.url, redis://:PASSWORD@HOST:PORT"},
 		{"WRONGPASS", "refuses the user or the password of redis.url"},
 		{"invalid password", "refuses the password of redis.url"},
@@ -71,6 +94,9 @@ func (c *Client) explain(ctx context.Context, err error) error {
 		if strings.Contains(err.Error(), known.part) {
 			return fmt.Errorf("redis at %s %s (%w)", c.address, known.say, err)
 		}
+	}
+	if inPassing(err) {
+		return fmt.Errorf("redis at %s cannot serve yet: %w", c.address, err)
 	}
 	return unreachable(ctx, c.address, err)
 }
@@ -102,14 +128,15 @@ func (noReply) Unwrap() error { return context.DeadlineExceeded }
 // patience for the first answer of a client: a cluster client may first meet
 // seeds that are gone.
 func (t target) patience() time.Duration {
-	if t.mode == Standalone {
+	if t.mode != Cluster {
 		return openPatience
 	}
 	return openPatience + dialTimeout*time.Duration(len(t.addrs)-1)
 }
 
 // probe dials, so that a server that is not there is found without the retries
-// and log lines of a client's pool. Of a cluster's seeds one is enough.
+// and log lines of a client's pool. Of a cluster's seeds, or of sentinels, one is
+// enough.
 func (t target) probe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, openPatience, noReply(openPatience))
 	defer cancel()
@@ -123,7 +150,7 @@ func (t target) probe(ctx context.Context) error {
 		}
 		first = orElse(first, err)
 	}
-	return unreachable(ctx, strings.Join(t.addrs, ", "), first)
+	return unreachable(ctx, t.address(), first)
 }
 
 // dialOnce spends on this address its share of what time is left.

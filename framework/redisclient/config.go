@@ -20,13 +20,16 @@ const DefaultURL = "redis://localhost:6379/0"
 // at DefaultURL.
 //
 // It names a cluster when IsColony is true, or when it is absent and
-// StartupNodes are given; else a standalone server. A cluster takes user,
-// password and TLS from URL, and its seeds from StartupNodes or, without any,
-// from the host of URL.
+// StartupNodes are given; the master that Sentinel watches over when Sentinel is
+// given; else a standalone server. A cluster takes user, password and TLS from
+// URL, and its seeds from StartupNodes or, without any, from the host of URL.
+// With Sentinel, user, password, database and TLS come from URL.
 type Config struct {
-	IsColony     *bool    `yaml:"is_colony"`     // true: cluster client; nil: a cluster if there are startup_nodes
-	URL          string   `yaml:"url"`           // redis://, rediss:// or unix://; "" = DefaultURL
-	StartupNodes []string `yaml:"startup_nodes"` // host:port of cluster nodes
+	IsColony     *bool          `yaml:"is_colony"`     // true: cluster client; nil: a cluster if there are startup_nodes
+	URL          string         `yaml:"url"`           // redis://, rediss:// or unix://; "" = DefaultURL
+	StartupNodes []string       `yaml:"startup_nodes"` // host:port of cluster nodes
+	Sentinel     SentinelConfig `yaml:"sentinel"`
+	TLS          TLSConfig      `yaml:"tls"` // for a rediss:// URL alone
 }
 
 // FromURLs is the Config of a command line: what its --redis options and its
@@ -77,16 +80,34 @@ func (c Config) Validate() error {
 }
 
 // Server is where c expects a standalone server: the network, tcp or unix, and
-// the address in it. A cluster is an error.
+// the address in it. A cluster and Sentinel are errors.
 func (c Config) Server() (network, address string, err error) {
 	t, err := c.resolve()
 	if err != nil {
 		return "", "", err
 	}
-	if t.mode == Cluster {
+	switch t.mode {
+	case Cluster:
 		return "", "", errors.New("redis: a cluster is configured, not a single server")
+	case Sentinel:
+		return "", "", errors.New("redis: sentinels are configured, not a single server")
 	}
 	return t.opt.Network, t.opt.Addr, nil
+}
+
+// Placed says whether c names any server, so that the default one is not meant.
+func (c Config) Placed() bool {
+	return c.URL != "" || len(c.StartupNodes) > 0 || c.Sentinel.given()
+}
+
+// Moved is c without what another source says of the server that its URL now
+// stands for: startup nodes, sentinels and, without rediss://, TLS.
+func (c Config) Moved() Config {
+	c.StartupNodes, c.Sentinel = nil, SentinelConfig{}
+	if !strings.HasPrefix(c.URL, "rediss:") {
+		c.TLS = TLSConfig{}
+	}
+	return c
 }
 
 // String is c without user and password.
@@ -97,6 +118,14 @@ func (c Config) String() string {
 	}
 	if len(c.StartupNodes) > 0 {
 		s += " startup_nodes=" + strings.Join(c.StartupNodes, ",")
+	}
+	if c.Sentinel.given() {
+		s += " sentinel=" + c.Sentinel.Master + "@" + strings.Join(c.Sentinel.Addresses, ",")
+	}
+	for _, f := range c.TLS.fields() {
+		if f.value != "" {
+			s += " tls." + f.key + "=" + f.value
+		}
 	}
 	return s
 }
@@ -109,8 +138,8 @@ func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // Environ is c as environment variables, for child processes that are to reach
 // the same Redis whatever their config file says: COLONY_REDIS_URL,
-// COLONY_REDIS_IS_COLONY and, where c has them, COLONY_REDIS_STARTUP_NODES. The
-// URL holds the password.
+// COLONY_REDIS_IS_COLONY and, where c has them, COLONY_REDIS_STARTUP_NODES,
+// COLONY_REDIS_SENTINEL_… and COLONY_REDIS_TLS_…. The URL holds the password.
 func (c Config) Environ() []string {
 	env := []string{
 		"COLONY_REDIS_URL=" + orElse(c.URL, DefaultURL),
@@ -118,6 +147,15 @@ func (c Config) Environ() []string {
 	}
 	if len(c.StartupNodes) > 0 {
 		env = append(env, "COLONY_REDIS_STARTUP_NODES="+strings.Join(c.StartupNodes, ","))
+	}
+	if c.Sentinel.given() {
+		env = append(env, "COLONY_REDIS_SENTINEL_MASTER="+c.Sentinel.Master,
+			"COLONY_REDIS_SENTINEL_ADDRESSES="+strings.Join(c.Sentinel.Addresses, ","))
+	}
+	for _, f := range c.TLS.fields() {
+		if f.value != "" {
+			env = append(env, "COLONY_REDIS_TLS_"+strings.ToUpper(f.key)+"="+f.value)
+		}
 	}
 	return env
 }
@@ -132,9 +170,11 @@ func (c Config) cluster() bool {
 
 // target is a Config that was understood.
 type target struct {
-	mode  Mode
-	opt   *redis.Options // as the url says; a cluster takes all but the address from it
-	addrs []string       // the server, or the seeds
+	mode   Mode
+	opt    *redis.Options // as the url says; the others take all but the address from it
+	addrs  []string       // the server, the seeds, or the sentinels
+	master string         // as the sentinels know it
+	tls    TLSConfig
 }
 
 func (c Config) resolve() (target, error) {
@@ -142,34 +182,42 @@ func (c Config) resolve() (target, error) {
 	errs := []error{err}
 	seeds := slices.Clone(c.StartupNodes)
 	for i, n := range seeds {
-		errs = append(errs, checkNode(i, n))
+		errs = append(errs, checkNode("redis.startup_nodes", i, n))
 	}
 	if c.IsColony != nil && !*c.IsColony && len(seeds) > 0 {
 		errs = append(errs, errors.New("redis.startup_nodes: given, but redis.is_colony is false: remove one of the two"))
 	}
-	if opt == nil || !c.cluster() {
-		return standaloneTarget(opt), errors.Join(errs...)
+	errs = append(errs, c.Sentinel.validate(), c.TLS.validate(opt))
+	t := target{opt: opt, tls: c.TLS}
+	switch {
+	case opt == nil:
+	case c.Sentinel.given():
+		t.mode, t.addrs, t.master = Sentinel, slices.Clone(c.Sentinel.Addresses), c.Sentinel.Master
+		errs = append(errs, c.clashes(opt))
+	case c.cluster():
+		t.mode, t.addrs = Cluster, seeds
+		if len(seeds) == 0 {
+			t.addrs = []string{opt.Addr}
+		}
+		errs = append(errs, checkCluster(opt))
+	default:
+		t.mode, t.addrs = Standalone, []string{opt.Addr}
 	}
+	return t, errors.Join(errs...)
+}
+
+func checkCluster(opt *redis.Options) error {
+	var errs []error
 	if opt.DB != 0 {
 		errs = append(errs, fmt.Errorf("redis.url: a cluster has only database 0, got %d", opt.DB))
 	}
 	if opt.Network == "unix" {
 		errs = append(errs, errors.New("redis.url: a cluster is reached over TCP, not over a socket: write redis://HOST:PORT"))
 	}
-	if len(seeds) == 0 {
-		seeds = []string{opt.Addr}
-	}
-	return target{mode: Cluster, opt: opt, addrs: seeds}, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
-func standaloneTarget(opt *redis.Options) target {
-	if opt == nil {
-		return target{}
-	}
-	return target{mode: Standalone, opt: opt, addrs: []string{opt.Addr}}
-}
-
-func checkNode(i int, node string) error {
+func checkNode(key string, i int, node string) error {
 	host, port, err := net.SplitHostPort(node)
 	if err == nil && host != "" {
 		if n, err := strconv.ParseUint(port, 10, 16); err == nil && n > 0 {
@@ -177,9 +225,9 @@ func checkNode(i int, node string) error {
 		}
 	}
 	if strings.ContainsAny(node, "@/") { // may hold a password
-		return fmt.Errorf("redis.startup_nodes[%d]: must be host:port alone; scheme, user and password go into redis.url", i)
+		return fmt.Errorf("%s[%d]: must be host:port alone; scheme, user and password go into redis.url", key, i)
 	}
-	return fmt.Errorf("redis.startup_nodes[%d]: must be host:port, got %q", i, node)
+	return fmt.Errorf("%s[%d]: must be host:port, got %q", key, i, node)
 }
 
 const urlForms = "redis://[USER:PASSWORD@]HOST:PORT[/DB], rediss://… for TLS, or unix:///PATH/TO/SOCKET[?db=N]"

@@ -2,6 +2,7 @@ package redisclient
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"strings"
 	"time"
@@ -21,13 +22,26 @@ const (
 
 // client makes the client; nothing is dialled yet.
 func (t target) client() *Client {
-	c := &Client{mode: t.mode, address: strings.Join(t.addrs, ", "), owned: true}
-	if t.mode == Cluster {
+	c := &Client{mode: t.mode, address: t.address(), owned: true}
+	switch t.mode {
+	case Cluster:
 		c.UniversalClient = redis.NewClusterClient(t.clusterOptions(c))
-	} else {
+	case Sentinel:
+		c.UniversalClient = redis.NewFailoverClient(t.failoverOptions())
+	default:
 		c.UniversalClient = redis.NewClient(t.options())
 	}
+	c.AddHook(patientHook{cluster: c.IsCluster()})
 	return c
+}
+
+// address is for messages.
+func (t target) address() string {
+	all := strings.Join(t.addrs, ", ")
+	if t.mode == Sentinel {
+		return fmt.Sprintf("the master %s of the sentinels at %s", t.master, all)
+	}
+	return all
 }
 
 // options are those of the url, with our defaults where it is silent.

@@ -1,13 +1,18 @@
 // Package redisclient opens the Redis client that the configuration names: one
-// standalone server (TCP or Unix socket) or a Redis Cluster. The kind of client
-// is chosen by the configuration alone and never guessed from how many addresses
-// it lists.
+// standalone server (TCP or Unix socket), the master that Sentinel watches over,
+// or a Redis Cluster. The kind of client is chosen by the configuration alone and
+// never guessed from how many addresses it lists.
 //
 // A Client does what the rest of Colony relies on: context deadlines hold, reads
 // go to masters only, and nothing is sent on connect that a Redis 7.0 does not
 // know. Commands that block run on connections of their own (Waiter), so that
 // they never starve the shared pool, and end within milliseconds when their
 // context does.
+//
+// While servers change (a start, a failover, a slot on its way), a command that
+// they answer with LOADING, READONLY, TRYAGAIN, CLUSTERDOWN, MASTERDOWN or
+// NOREPLICAS was not run, and is sent again for up to five seconds. A cluster is
+// looked at anew when a node cannot be dialled.
 //
 // Passwords never appear in an error, in Address or when a Config is printed.
 package redisclient
@@ -29,10 +34,11 @@ type Mode string
 const (
 	Standalone Mode = "standalone"
 	Cluster    Mode = "cluster"
+	Sentinel   Mode = "sentinel"
 )
 
-// Client is a client of a standalone server or a cluster. It is safe for
-// concurrent use.
+// Client is a client of a standalone server, of a cluster, or of the master that
+// sentinels name. It is safe for concurrent use.
 type Client struct {
 	redis.UniversalClient
 
@@ -49,17 +55,21 @@ type Client struct {
 // what c says it is (see Check). Close the client when done with it.
 //
 // A server that does not answer is an error that matches ErrUnreachable, after
-// two seconds at most (or when ctx ends, if that is earlier).
+// two seconds at most (or when ctx ends, if that is earlier). Servers that are in
+// the middle of a change, such as a failover, are waited for: for ten seconds.
 func Open(ctx context.Context, c Config) (*Client, error) {
 	t, err := c.resolve()
 	if err != nil {
+		return nil, err
+	}
+	if err := t.secure(); err != nil {
 		return nil, err
 	}
 	if err := t.probe(ctx); err != nil {
 		return nil, err
 	}
 	client := t.client()
-	if err := client.check(ctx, t.patience()); err != nil {
+	if err := client.checkPatiently(ctx, t.patience()); err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
 	return client, nil
@@ -108,7 +118,8 @@ func (c *Client) Mode() Mode { return c.mode }
 func (c *Client) IsCluster() bool { return c.mode == Cluster }
 
 // Address is where the server is, for messages: host:port, the path of a
-// socket, or the seeds of a cluster. It holds no password.
+// socket, the seeds of a cluster, or a master and its sentinels. It holds no
+// password.
 func (c *Client) Address() string { return c.address }
 
 // Close closes the connections of every Waiter and, if Open made the client,

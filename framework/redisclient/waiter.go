@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -65,8 +66,8 @@ func (c *Client) NewWaiter(key string) *Waiter {
 // arrives all the same is returned as a reply. The command is sent once and
 // never retried: after any other error it may or may not have run.
 //
-// In a cluster, a key that moved to another node counts as nothing came; the
-// next Do waits there. One Do runs at a time, a second one answers ErrBusy.
+// In a cluster, a key that moved to another node counts as nothing came, and so
+// does a failover behind sentinels; the next Do waits at the new place. One Do runs at a time, a second one answers ErrBusy.
 // After Close the error is redis.ErrClosed.
 func (w *Waiter) Do(ctx context.Context, d time.Duration, build func(d time.Duration) []any) (any, error) {
 	if !w.busy.TryLock() {
@@ -153,7 +154,7 @@ func (w *Waiter) failed(ctx context.Context, err error) error {
 		return redis.ErrClosed
 	case ended(ctx) != nil:
 		return ended(ctx)
-	case moved && w.client.IsCluster():
+	case moved && w.client.mode != Standalone:
 		return pause(ctx, lookAgain, redis.Nil)
 	}
 	return fmt.Errorf("waiting at redis %s: %w", w.client.address, err)
@@ -294,13 +295,13 @@ func isReply(err error) bool {
 	return errors.As(err, &r)
 }
 
+// hasPrefix says whether err is, or wraps, such an answer of a server.
 func hasPrefix(err error, prefixes ...string) bool {
-	for _, p := range prefixes {
-		if isReply(err) && strings.HasPrefix(err.Error(), p) {
-			return true
-		}
+	var r redis.Error
+	if !errors.As(err, &r) {
+		return false
 	}
-	return false
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(r.Error(), p) })
 }
 
 // pause waits and answers err, or that of ctx if it ends first.

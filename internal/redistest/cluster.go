@@ -196,7 +196,6 @@ func (c *Cluster) Client(t testing.TB) *redis.ClusterClient {
 		Password:                 c.o.Node.Password,
 		DisableIdentity:          true,
 		ContextTimeoutEnabled:    true,
-		ReadTimeout:              readTimeout,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
 	if c.o.Node.TLS != nil {

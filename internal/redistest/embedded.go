@@ -56,7 +56,9 @@ func (e *EmbeddedServer) Addr() string { return e.m.Addr() }
 // Client returns a client that is closed after the test.
 func (e *EmbeddedServer) Client(t testing.TB) *redis.Client {
 	t.Helper()
-	client := redis.NewClient(clientOptions(e.Addr(), ""))
+	o := clientOptions(e.Addr(), "")
+	o.ReadTimeout = 30 * time.Second // it runs one script at a time, slowly, on a machine that may be busy
+	client := redis.NewClient(o)
 	t.Cleanup(func() { _ = client.Close() })
 	return client
 }

@@ -19,7 +19,6 @@ import (
 	"encoding/hex"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
@@ -46,10 +45,6 @@ func Namespace(t testing.TB) string {
 	return "t-" + hex.EncodeToString(random[:]) + "-" + name
 }
 
-// readTimeout is long because of machines that run many tests at once; a test
-// that wants less gives its context a deadline.
-const readTimeout = 30 * time.Second
-
 // clientOptions are those of every client here: quiet on servers that know
 // neither CLIENT SETINFO nor maintenance notifications, and honest about
 // deadlines.
@@ -62,7 +57,6 @@ func clientOptions(addr, password string) *redis.Options {
 		Network: network, Addr: addr, Password: password,
 		DisableIdentity:          true,
 		ContextTimeoutEnabled:    true,
-		ReadTimeout:              readTimeout,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
 }

@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -103,7 +104,7 @@ func newServer(o Options, args ...string) (*Server, error) {
 		return nil, errors.New("a proxy cannot read TLS: leave out Options.Proxy or Options.TLS")
 	}
 	s := &Server{o: o}
-	o.Args = append(args, o.Args...)
+	o.Args = slices.Concat(args, o.Args)
 	var err error
 	if o.Proxy {
 		if s.proxy, err = newProxy(""); err != nil {

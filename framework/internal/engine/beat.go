@@ -100,6 +100,9 @@ func (i *incarnation) heed(sent time.Time, p backend.Pulse) (start, canceled []*
 	i.adoptGhosts(p.Ghosts)
 	i.shed(p.Workers)
 	i.hurryWait(p)
+	if p.Reaped > 0 { // the pulse counted the suspects before, and more may be due
+		i.beatSoon()
+	}
 	i.e.heedSuspects(i.l, p)
 	return i.e.start(), canceled, true
 }

@@ -22,6 +22,7 @@ type server struct {
 	line      []*entry
 	arrivals  []*entry
 	suspects  []*entry
+	dying     []*entry // become suspects by the next beat's reaping, after it has counted them
 	hands     map[int]map[string]*entry // incarnation → id:n
 	leases    map[int]time.Time
 	cancels   map[string]bool
@@ -337,6 +338,7 @@ func (f *fake) Beat(ctx context.Context) (p backend.Pulse, err error) {
 			}
 			f.seen[k] = true
 		}
+		s.suspects, p.Reaped, s.dying = append(s.suspects, s.dying...), len(s.dying), nil
 		s.tell()
 		return nil
 	})

@@ -58,6 +58,25 @@ func TestIdleWorkerTakesSuspects(t *testing.T) {
 	})
 }
 
+// Guarantee: a suspect that a beat's own reaping brought to light, after the beat
+// had counted, is not left waiting for the next one.
+func TestReapedSuspectIsTakenAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer("a")
+		r := drive(t, Config{Run: lasting(10 * time.Millisecond)}, s)
+		synctest.Wait()
+		s.set(func() { s.dying = []*entry{{id: "s1", n: 3, s: 2}} })
+		for get(s, func() bool { return len(s.dying) > 0 }) {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(50 * time.Millisecond)
+		if v := s.settled("s1"); len(v) != 1 {
+			t.Errorf("settled %v 50 ms after the reaping", v)
+		}
+		r.stop()
+	})
+}
+
 // Guarantee: a busy worker falls quiet for a suspect, holds nothing when it
 // asks for it, and goes on afterwards.
 func TestBusyWorkerFallsQuiet(t *testing.T) {

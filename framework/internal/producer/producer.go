@@ -57,6 +57,10 @@ type Config struct {
 	// Permanent says that an error is the server's own refusal, which sending again
 	// will not change (a wrong password, a missing permission); nil = never.
 	Permanent func(err error) bool
+	// Refused says that an error surely means that the server did nothing with what
+	// was sent; nil = never. After any other error but those of the contract a batch
+	// may have been accepted.
+	Refused func(err error) bool
 	// Logger hears of gaps; nil = slog.Default().
 	Logger *slog.Logger
 }
@@ -64,6 +68,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Permanent == nil {
 		c.Permanent = func(error) bool { return false }
+	}
+	if c.Refused == nil {
+		c.Refused = func(error) bool { return false }
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

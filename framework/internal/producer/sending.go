@@ -75,7 +75,7 @@ func (s *sending) attempt(ctx context.Context) (verdict, error) {
 	case errors.Is(err, backend.ErrStale):
 		return s.stale(err)
 	default:
-		return s.failed(err, !refused(err))
+		return s.failed(err, !refused(err) && !s.cfg.Refused(err))
 	}
 }
 

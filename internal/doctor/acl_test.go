@@ -1,0 +1,465 @@
+package doctor_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/colonyq/colony/framework"
+	"github.com/colonyq/colony/framework/backend"
+	"github.com/colonyq/colony/framework/redisclient"
+	"github.com/colonyq/colony/framework/wire"
+	"github.com/colonyq/colony/internal/doctor"
+	"github.com/colonyq/colony/internal/keys"
+	"github.com/colonyq/colony/internal/redistest"
+	"github.com/colonyq/colony/queue"
+)
+
+// The rights of a worker are all commands of a queue's scripts and a few around
+// them: a script that learns a new command must tell the doctor.
+func TestRightsAreThoseOfTheScripts(t *testing.T) {
+	t.Parallel()
+	around := strings.Fields("ping time eval evalsha sadd smembers blmove client|id client|unblock subscribe hkeys hmget")
+	used := map[string]bool{}
+	for _, c := range around {
+		used[c] = true
+	}
+	calls := regexp.MustCompile(`p?call_?\('([A-Z]+)'`)
+	for _, pattern := range []string{"../../queue/lua/*.lua", "../moves/lua/*.lua"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatal(pattern, err)
+		}
+		for _, file := range files {
+			source, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range calls.FindAllStringSubmatch(string(source), -1) {
+				used[strings.ToLower(m[1])] = true
+			}
+		}
+	}
+	for _, c := range doctor.Commands(doctor.Worker, false) {
+		if !used[c] {
+			t.Errorf("a worker does not need %s", c)
+		}
+		delete(used, c)
+	}
+	for c := range used {
+		t.Errorf("a worker needs %s: add it to the commands of its role", c)
+	}
+}
+
+// users is a server with one user of each role and an admin.
+type users struct {
+	t         testing.TB
+	admin     redis.UniversalClient
+	nodes     []*redistest.Server
+	addrs     []string
+	cluster   bool
+	namespace string
+}
+
+const password = "secret"
+
+func (u users) grant(r doctor.Role) {
+	u.t.Helper()
+	line := strings.Replace(doctor.ACL(r, u.namespace, u.cluster), ">PASSWORD", ">"+password, 1)
+	line = strings.Replace(line, "colony-"+string(r), u.name(r), 1)
+	u.each(strings.Fields(line)...)
+}
+
+func (u users) name(r doctor.Role) string { return string(r) + "-" + u.namespace }
+
+// each sends a command to every node, as the admin.
+func (u users) each(words ...string) {
+	u.t.Helper()
+	args := make([]any, len(words))
+	for i, w := range words {
+		args[i] = w
+	}
+	for _, n := range u.nodes {
+		if err := n.Client(u.t).Do(u.t.Context(), args...).Err(); err != nil {
+			u.t.Fatalf("%v: %v", words, err)
+		}
+	}
+}
+
+func (u users) config(r doctor.Role) redisclient.Config {
+	c := redisclient.Config{URL: "redis://" + u.name(r) + ":" + password + "@" + u.addrs[0], IsColony: &u.cluster}
+	if u.cluster {
+		c.StartupNodes = u.addrs
+	}
+	return c
+}
+
+func (u users) open(r doctor.Role) *redisclient.Client {
+	u.t.Helper()
+	c, err := redisclient.Open(u.t.Context(), u.config(r))
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	u.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func newUsers(t testing.TB, cluster bool) users {
+	u := users{t: t, cluster: cluster, namespace: redistest.Namespace(t)}
+	if cluster {
+		c := redistest.SharedCluster(t)
+		u.admin, u.nodes, u.addrs = c.Client(t), c.Nodes, c.Addrs()
+	} else {
+		s := redistest.Standalone(t) // its scripts are flushed
+		u.admin, u.nodes, u.addrs = s.Client(t), []*redistest.Server{s}, []string{s.Addr()}
+	}
+	u.grant(doctor.Worker)
+	u.grant(doctor.Producer)
+	t.Cleanup(func() {
+		for _, n := range u.nodes {
+			_ = n.Client(t).Do(context.WithoutCancel(t.Context()), "ACL", "DELUSER", u.name(doctor.Worker), u.name(doctor.Producer)).Err()
+		}
+	})
+	return u
+}
+
+// With exactly the printed rights a producer enqueues, at once and for later, and
+// a worker does a whole run: handles, fails and retries, waits, ends. Nothing
+// that they ask is denied, which the server's own log of denials tells.
+func TestRightsSuffice(t *testing.T) {
+	for _, cluster := range []bool{false, true} {
+		t.Run(fmt.Sprintf("cluster=%t", cluster), func(t *testing.T) {
+			u := newUsers(t, cluster)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			cfg := framework.Config{Redis: u.config(doctor.Producer), Namespace: u.namespace}
+			p, err := framework.OpenProducer(ctx, cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, in := range []time.Duration{0, 300 * time.Millisecond} {
+				if _, err := p.Enqueue(ctx, framework.NewRaw("k", nil, framework.In(in))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := p.Close(ctx); err != nil {
+				t.Fatal(err)
+			}
+			cfg.Redis = u.config(doctor.Worker)
+			if ran := u.run(ctx, cfg, 3); ran != 3 {
+				t.Errorf("%d runs, want 3", ran)
+			}
+			for _, denied := range u.denials() {
+				t.Errorf("denied: %s", denied)
+			}
+		})
+	}
+}
+
+// run works until so many runs were made; the first one of all fails.
+func (u users) run(ctx context.Context, cfg framework.Config, want int) (ran int) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	app, err := framework.Open(ctx, cfg)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	framework.HandleRaw(app, "k", func(context.Context, *framework.Delivery) error {
+		if ran++; ran == want {
+			stop()
+		}
+		if ran == 1 {
+			return framework.RetryIn(10*time.Millisecond, errors.New("no"))
+		}
+		return nil
+	})
+	if err := app.Run(ctx); err != nil {
+		u.t.Error(err)
+	}
+	if err := app.Close(context.WithoutCancel(ctx)); err != nil {
+		u.t.Error(err)
+	}
+	return ran
+}
+
+// denials are what the server denied to our users. INFO is asked for a better
+// word about a wrong config, and done without.
+func (u users) denials() (all []string) {
+	for _, n := range u.nodes {
+		log, err := n.Client(u.t).ACLLog(u.t.Context(), 128).Result()
+		if err != nil {
+			u.t.Fatal(err)
+		}
+		for _, l := range log {
+			if strings.HasSuffix(l.Username, u.namespace) && l.Object != "info" {
+				all = append(all, l.Username+": "+l.Reason+" "+l.Object)
+			}
+		}
+	}
+	return all
+}
+
+// Each right is needed: with any one taken away, something that a user of the
+// role does breaks. (ASKING, CLUSTER SLOTS and COMMAND, which the client of a
+// cluster sends of its own account, are not in this test.)
+func TestEachRightIsNeeded(t *testing.T) {
+	for role, everything := range map[doctor.Role]func(u users, c *redisclient.Client) error{
+		doctor.Producer: users.produce, doctor.Worker: users.work,
+	} {
+		t.Run(string(role), func(t *testing.T) {
+			t.Parallel()
+			u := newUsers(t, false)
+			if err := everything(u, u.open(role)); err != nil {
+				t.Fatal("with all rights:", err)
+			}
+			for _, c := range doctor.Commands(role, false) {
+				client, err := u.without(role, c)
+				if err == nil {
+					err = everything(u, client)
+				}
+				if err == nil {
+					t.Errorf("nothing breaks without +%s", c)
+				}
+			}
+		})
+	}
+}
+
+// without opens a client for a user that lacks one right.
+func (u users) without(r doctor.Role, command string) (*redisclient.Client, error) {
+	u.grant(r)
+	u.each("ACL", "SETUSER", u.name(r), "-"+command)
+	c, err := redisclient.Open(u.t.Context(), u.config(r))
+	if err == nil {
+		u.t.Cleanup(func() { _ = c.Close() })
+	}
+	return c, err
+}
+
+// fresh is a queue that nobody has used, and its keys.
+func (u users) fresh(c *redisclient.Client, lease time.Duration) (*queue.Queue, keys.Queue) {
+	name := wire.NewID(time.Now())
+	return queue.New(c, queue.Options{Namespace: u.namespace, Queue: name, Incarnation: wire.NewID(time.Now()), Lease: lease}),
+		keys.For(u.namespace, name, 0, 1)
+}
+
+func batch(number int64, in time.Duration, n int) backend.Batch {
+	b := backend.Batch{Producer: "p", Number: number}
+	for range n {
+		b.Jobs = append(b.Jobs, backend.Job{Envelope: wire.Envelope{ID: wire.NewID(time.Now()), V: 1, Kind: "k", Payload: []byte("null")}, In: in})
+	}
+	return b
+}
+
+// produce is all that a producer does: its scripts are loaded anew, it tells of
+// its queue, asks for the time, enqueues for now and later, and is heard.
+func (u users) produce(c *redisclient.Client) error {
+	ctx, q := u.t.Context(), (*queue.Queue)(nil)
+	q, _ = u.fresh(c, 0)
+	if err := u.admin.ScriptFlush(ctx).Err(); err != nil {
+		return err
+	}
+	errs := []error{c.SAdd(ctx, keys.Queues(u.namespace), q.Queue).Err(), c.Time(ctx).Err()}
+	errs = append(errs, u.heard(func() error {
+		_, now := q.Enqueue(ctx, batch(1, 0, 2))
+		_, later := q.Enqueue(ctx, batch(2, time.Second, 1))
+		return errors.Join(now, later)
+	}))
+	return errors.Join(errs...)
+}
+
+// heard says whether a hint comes while f runs.
+func (u users) heard(f func() error) error {
+	sub := u.admin.Subscribe(u.t.Context(), keys.Control(u.namespace))
+	defer sub.Close()
+	if _, err := sub.Receive(u.t.Context()); err != nil {
+		return err
+	}
+	if err := f(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(u.t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, err := sub.ReceiveMessage(ctx); err != nil {
+		return fmt.Errorf("no hint came: %w", err)
+	}
+	return nil
+}
+
+// work is all that a worker does.
+func (u users) work(c *redisclient.Client) error {
+	if err := u.produce(c); err != nil {
+		return err
+	}
+	for _, f := range []func(context.Context, *redisclient.Client) error{u.settles, u.waits, u.mends, u.looks, u.listens} {
+		if err := f(u.t.Context(), c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settles: every verdict, a promotion, a cancelled job, and a foreign one that
+// cannot be read.
+func (u users) settles(ctx context.Context, c *redisclient.Client) error {
+	q, k := u.fresh(c, time.Minute)
+	defer q.Close(ctx)
+	if err := u.admin.RPush(ctx, k.Ready, "junk").Err(); err != nil {
+		return err
+	}
+	if err := u.admin.ZAdd(ctx, k.Cancelled, redis.Z{Score: 1, Member: "x"}).Err(); err != nil {
+		return err
+	}
+	b := batch(1, 0, 7)
+	if _, err := q.Enqueue(ctx, b); err != nil {
+		return err
+	}
+	if err := beat(ctx, q); err != nil {
+		return err
+	}
+	if err := q.Cancel(ctx, b.Jobs[6].Envelope.ID); err != nil {
+		return err
+	}
+	got, err := q.Take(ctx, 10, true)
+	if err != nil || len(got.Deliveries) != 6 {
+		return errors.Join(err, fmt.Errorf("took %d", len(got.Deliveries)))
+	}
+	var words []backend.Settlement
+	for i, d := range got.Deliveries {
+		words = append(words, backend.Settlement{Delivery: d, Verdict: backend.Verdict(i), Error: "no", Reason: "failed"})
+	}
+	outcomes, err := q.Settle(ctx, words)
+	for _, o := range outcomes {
+		err = errors.Join(err, o.Err)
+	}
+	if err != nil {
+		return err
+	}
+	if next, err := q.Promote(ctx, 10); err != nil || next >= 0 {
+		return errors.Join(err, errors.New("the due jobs were not promoted"))
+	}
+	return nil
+}
+
+func beat(ctx context.Context, q *queue.Queue) error {
+	p, err := q.Beat(ctx)
+	return errors.Join(err, p.Trouble)
+}
+
+// waits: a wait ends when a job comes, and at once when it is over, which takes
+// the right to unblock oneself (else it is a slice of 100 ms, or the connection).
+func (u users) waits(ctx context.Context, c *redisclient.Client) error {
+	q, k := u.fresh(c, time.Minute)
+	defer q.Close(ctx)
+	if err := u.admin.RPush(ctx, k.Ready, "x").Err(); err != nil {
+		return err
+	}
+	if err := q.Wait(ctx, time.Second); err != nil {
+		return err
+	}
+	if n := u.admin.LLen(ctx, k.Arrivals).Val(); n != 1 {
+		return errors.New("the wait moved nothing")
+	}
+	if err := beat(ctx, q); err != nil { // puts it back
+		return err
+	}
+	if n := u.admin.LLen(ctx, k.Ready).Val(); n != 1 {
+		return errors.New("the beat put nothing back")
+	}
+	return u.unblocks(ctx, c)
+}
+
+func (u users) unblocks(ctx context.Context, c *redisclient.Client) error {
+	stop, cancel := context.WithCancel(ctx)
+	q, _ := u.fresh(c, time.Minute)
+	before := u.unblocked(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- q.Wait(stop, 5*time.Second) }()
+	for u.blocked(ctx) == 0 && ctx.Err() == nil && len(ended) == 0 {
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("the wait ended with %w", err)
+	}
+	if u.unblocked(ctx) == before {
+		return errors.New("the wait could not be unblocked")
+	}
+	return nil
+}
+
+// blocked is how many clients of the worker's user wait now.
+func (u users) blocked(ctx context.Context) (n int) {
+	for line := range strings.Lines(u.admin.ClientList(ctx).Val()) {
+		if strings.Contains(line, "user="+u.name(doctor.Worker)+" ") && strings.Contains(line, "cmd=blmove") && strings.Contains(line, "flags=b") {
+			n++
+		}
+	}
+	return n
+}
+
+// unblocked is how often the server was asked to unblock a client, and did.
+func (u users) unblocked(ctx context.Context) string {
+	for line := range strings.Lines(u.admin.Info(ctx, "commandstats").Val()) {
+		if strings.HasPrefix(line, "cmdstat_client|unblock:") {
+			calls, _, _ := strings.Cut(line, ",")
+			return calls
+		}
+	}
+	return ""
+}
+
+// mends: a dead worker's jobs are put back, some as suspects; a lost reply is
+// made up for; and a worker that leaves gives back what it holds.
+func (u users) mends(ctx context.Context, c *redisclient.Client) error {
+	dead, k := u.fresh(c, time.Minute)
+	if err := beat(ctx, dead); err != nil {
+		return err
+	}
+	if _, err := dead.Enqueue(ctx, batch(1, 0, 2)); err != nil {
+		return err
+	}
+	if _, err := dead.Take(ctx, 1, false); err != nil {
+		return err
+	}
+	who := u.admin.ZRevRange(ctx, k.Workers, 0, 0).Val()[0]
+	if err := u.admin.HSet(ctx, k.Active(who), "01K1A2B3C4D5E6F7G8H9JKMNPQ:2", `{"id":"01K1A2B3C4D5E6F7G8H9JKMNPQ","n":2,"s":1,"v":1,"kind":"k","payload":null}`).Err(); err != nil {
+		return err
+	}
+	if p, err := dead.Beat(ctx); err != nil || p.Trouble != nil || len(p.Ghosts) != 1 {
+		return errors.Join(err, p.Trouble, fmt.Errorf("%d ghosts", len(p.Ghosts)))
+	}
+	if err := u.admin.ZAdd(ctx, k.Workers, redis.Z{Score: 1, Member: who}).Err(); err != nil {
+		return err
+	}
+	heir := queue.New(c, queue.Options{Namespace: u.namespace, Queue: dead.Queue, Incarnation: wire.NewID(time.Now()), Lease: time.Minute})
+	p, err := heir.Beat(ctx)
+	if err = errors.Join(err, p.Trouble); err != nil || p.Reaped != 1 {
+		return errors.Join(err, fmt.Errorf("%d reaped", p.Reaped))
+	}
+	return heir.Close(ctx)
+}
+
+// looks: what worker stats and worker run --drain ask.
+func (u users) looks(ctx context.Context, c *redisclient.Client) error {
+	q, _ := u.fresh(c, time.Minute)
+	if err := beat(ctx, q); err != nil {
+		return err
+	}
+	_, err := q.Counts(ctx)
+	return errors.Join(err, c.SMembers(ctx, keys.Queues(u.namespace)).Err(), q.Close(ctx))
+}
+
+func (u users) listens(ctx context.Context, c *redisclient.Client) error {
+	sub := c.Subscribe(ctx, keys.Control(u.namespace))
+	defer sub.Close()
+	_, err := sub.Receive(ctx)
+	return err
+}
