@@ -91,7 +91,8 @@ type checker struct {
 	hits   []Hit
 	starve []Hit
 	losses []Event
-	healed int64 // when a fault was over, until a job was started
+	healed int64   // when a fault was over, until a job was started
+	starts []int64 // of all runs
 	result Result
 }
 
@@ -140,6 +141,7 @@ func (c *checker) read(e Event) {
 		j := c.job(e.Job)
 		c.name(j, e.ID)
 		j.runs = append(j.runs, &run{Event: e})
+		c.starts = append(c.starts, e.At)
 		if c.healed > 0 {
 			c.result.Recovery = max(c.result.Recovery, time.Duration(e.At-c.healed)*time.Microsecond)
 			c.healed = 0
@@ -156,8 +158,21 @@ func (c *checker) read(e Event) {
 		c.losses = append(c.losses, e)
 	case Healed:
 		c.healed = e.At
+	case Gap:
+		c.readGap(e.At-int64(e.Job)*1000, e.At)
 	case Leak:
 		c.violated("worker %d left goroutines behind: %s", e.PID, e.Note)
+	}
+}
+
+// readGap looks for the longest time without a run.
+func (c *checker) readGap(from, to int64) {
+	last := from
+	for _, at := range append(c.starts, to) {
+		if at > last {
+			c.result.Recovery = max(c.result.Recovery, time.Duration(at-last)*time.Microsecond)
+			last = at
+		}
 	}
 }
 

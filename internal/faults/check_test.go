@@ -192,6 +192,18 @@ func TestCheckMeasuresRecovery(t *testing.T) {
 	}
 }
 
+// Of a failover, recovery is the longest time without a run while it went on.
+func TestCheckMeasuresGaps(t *testing.T) {
+	s := &story{}
+	for n, at := range []int64{1, 6, 8, 11, 30} {
+		s.ok(n+1, at*second-10).started(n+1, 7, 1, at*second).finished(n+1, 7, 1, at*second+1, RunOK).ended()
+	}
+	s.add(Event{At: 12 * second, Type: Gap, Job: 6500})
+	if r := Check(s.events, s.final, s.rules); r.Recovery != 3*time.Second {
+		t.Errorf("%+v", r)
+	}
+}
+
 // The report is a table with one line a row, in the order of the faults, and sums.
 func TestWriteReport(t *testing.T) {
 	var b strings.Builder

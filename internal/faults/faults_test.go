@@ -243,5 +243,6 @@ func table() []fault {
 	all = append(all, serverFaults()...)
 	all = append(all, networkFaults()...)
 	all = append(all, clusterFaults()...)
+	all = append(all, sentinelFaults()...)
 	return all
 }
