@@ -22,7 +22,7 @@ type server struct {
 	line      []*entry
 	arrivals  []*entry
 	suspects  []*entry
-	dying     []*entry // become suspects by the next beat's reaping, after it has counted them
+	dying     []*entry                  // become suspects by the next beat's reaping, after it has counted them
 	hands     map[int]map[string]*entry // incarnation → id:n
 	leases    map[int]time.Time
 	cancels   map[string]bool
