@@ -32,7 +32,6 @@ type rig struct {
 	config framework.Config
 	keys   keys.Queue
 	admin  redis.UniversalClient // goes past every proxy and as a user of its own
-	own    map[string]bool       // names of the test's own connections
 	path   string
 	file   *os.File
 
