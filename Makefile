@@ -22,7 +22,7 @@ PKG ?= ./...
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build the commands into bin/
@@ -41,6 +41,12 @@ test: ## all checks and tests; installs redis-server if it is missing (RACE=off,
 	@files=$$(gofmt -l .) || exit 1; [ -z "$$files" ] || \
 		{ echo "not formatted; run make fmt:" >&2; echo "$$files" >&2; exit 1; }
 	@RACE=$(RACE) scripts/gotest.sh -vet=off -timeout $(TEST_TIMEOUT) $(PKG)
+
+.PHONY: test-faults
+test-faults: ## the fault suite in its long form; writes the table in docs/reliability.md (REDIS_SERVERS=path,path)
+	@scripts/ensure-redis.sh </dev/null
+	@FAULTS=long FAULTS_REPORT=$(CURDIR)/docs/reliability.md RACE=$(RACE) \
+		scripts/gotest.sh -vet=off -count=1 -timeout 45m -run TestFaults ./internal/faults
 
 .PHONY: lint
 lint: ## staticcheck, at a pinned version

@@ -207,23 +207,47 @@ func (s *session) serve(ctx context.Context) error {
 	return err
 }
 
-// introduce adds the queues to the set of known ones, as soon as Redis lets it,
-// and tells once if that takes a second try.
+// introduceEvery is how often a worker adds its queues to the set of known ones:
+// Redis may have forgotten them, in a failover or by somebody's FLUSHALL.
+var introduceEvery = 10 * time.Second
+
+// introduce keeps the queues in the set of known ones.
 func (s *session) introduce(ctx context.Context) {
 	told := false
-	for _, name := range slices.Sorted(maps.Keys(s.queues)) {
-		for err := announce(ctx, s.app.client, s.app.cfg, name); err != nil; err = announce(ctx, s.app.client, s.app.cfg, name) {
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(time.Second):
-			}
-			if !told {
-				told = true
-				s.app.log.Warn("the queue cannot be added to the set of known queues, trying on: worker stats may not list it",
-					slog.String("queue", name), slog.String("key", keys.Queues(s.app.cfg.Namespace)), slog.Any("error", err))
-			}
+	for {
+		for _, name := range slices.Sorted(maps.Keys(s.queues)) {
+			told = s.makeKnown(ctx, name, told)
 		}
+		if !wait(ctx, introduceEvery) {
+			return
+		}
+	}
+}
+
+// makeKnown tries until Redis lets it, and tells once if that takes a second try.
+func (s *session) makeKnown(ctx context.Context, name string, told bool) bool {
+	for err := announce(ctx, s.app.client, s.app.cfg, name); err != nil; err = announce(ctx, s.app.client, s.app.cfg, name) {
+		if !wait(ctx, time.Second) {
+			return told
+		}
+		if !told {
+			told = true
+			s.app.log.Warn("the queue cannot be added to the set of known queues, trying on: worker stats may not list it",
+				slog.String("queue", name), slog.String("key", keys.Queues(s.app.cfg.Namespace)), slog.Any("error", err))
+		}
+	}
+	return told
+}
+
+// wait is false when ctx ended first.
+func wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

@@ -237,6 +237,32 @@ func TestQueuesCannotBeMadeKnown(t *testing.T) {
 	}
 }
 
+func init() { introduceEvery = 50 * time.Millisecond }
+
+// A queue that Redis has forgotten, with all else or alone, is known again soon.
+func TestQueueIsMadeKnownAgain(t *testing.T) {
+	app := openApp(t)
+	HandleRaw(app, "k", func(context.Context, *Delivery) error { return nil })
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	result := make(chan error, 1)
+	go func() { result <- app.Run(ctx) }()
+	known := func() bool {
+		n, err := app.client.SCard(t.Context(), keys.Queues("")).Result()
+		return err == nil && n == 1
+	}
+	for range 2 {
+		for !known() {
+			runtime.Gosched()
+		}
+		app.client.Del(t.Context(), keys.Queues(""))
+	}
+	stop()
+	if err := <-result; err != nil {
+		t.Errorf("run: %v", err)
+	}
+}
+
 // heard passes on the first line of a log that is a warning.
 type heard chan string
 

@@ -38,6 +38,7 @@ var mutations = []mutation{
 
 	// every script
 	{"types are not checked", "    if wrong then return wrong end\n  end", "  end", "WrongType"},
+	{"rights are not asked for", "local may = redis.acl_check_cmd", "local may = nil", "TestMissingRightChangesNothing"},
 	{"nothing opens a full server", "local function on_full_server_too(zset) pcall_('ZREM', zset, '') end", "local function on_full_server_too(zset) end", "Full"},
 
 	{"a counter that cannot be raised stops the script", "pcall_('HINCRBY', meta, name, n)", "call('HINCRBY', meta, name, n)", "TestJunkCounters"},

@@ -43,12 +43,11 @@ type Hit struct {
 
 // Rules are what the fault declares.
 type Rules struct {
-	Lease     time.Duration
-	Hits      []Hit
-	LosesFrom int64 // what was asked for from then …
-	LosesTill int64 // … till then may be missing, because the fault made Redis forget; 0 = nothing may
-	Unread    int   // junk that was pushed by hand and must lie in dead
-	Seen      int64 // 0, or the stalls that were seen on jobs though nobody may be charged any
+	Lease  time.Duration
+	Hits   []Hit
+	Losses []Hit // what was asked for in these times may be missing, because the fault made Redis forget
+	Unread int   // junk that was pushed by hand and must lie in dead
+	Seen   int64 // 0, or the stalls that were seen on jobs though nobody may be charged any
 }
 
 // Result is what the checker found.
@@ -92,7 +91,8 @@ type checker struct {
 	hits   []Hit
 	starve []Hit
 	losses []Event
-	healed int64 // when a fault was over, until a job was started
+	healed int64   // when a fault was over, until a job was started
+	starts []int64 // of all runs
 	result Result
 }
 
@@ -141,6 +141,7 @@ func (c *checker) read(e Event) {
 		j := c.job(e.Job)
 		c.name(j, e.ID)
 		j.runs = append(j.runs, &run{Event: e})
+		c.starts = append(c.starts, e.At)
 		if c.healed > 0 {
 			c.result.Recovery = max(c.result.Recovery, time.Duration(e.At-c.healed)*time.Microsecond)
 			c.healed = 0
@@ -157,8 +158,21 @@ func (c *checker) read(e Event) {
 		c.losses = append(c.losses, e)
 	case Healed:
 		c.healed = e.At
+	case Gap:
+		c.readGap(e.At-int64(e.Job)*1000, e.At)
 	case Leak:
 		c.violated("worker %d left goroutines behind: %s", e.PID, e.Note)
+	}
+}
+
+// readGap looks for the longest time without a run.
+func (c *checker) readGap(from, to int64) {
+	last := from
+	for _, at := range append(c.starts, to) {
+		if at > last {
+			c.result.Recovery = max(c.result.Recovery, time.Duration(at-last)*time.Microsecond)
+			last = at
+		}
 	}
 }
 
@@ -217,7 +231,7 @@ func (c *checker) place() {
 			c.violated("%s lies in %s and nobody asked for it", l.ID, l.Place)
 		}
 	}
-	if unread != c.rules.Unread && c.rules.LosesTill == 0 {
+	if unread != c.rules.Unread && len(c.rules.Losses) == 0 {
 		c.violated("%d unreadable entries lie in dead, %d were pushed", unread, c.rules.Unread)
 	}
 	for _, s := range c.final.Strays {
@@ -250,19 +264,23 @@ func (c *checker) checkFate(j *job) {
 		c.violated("job %d (%s) is dead, reason %q, and did nothing to deserve it", j.number, j.id, j.reason)
 	case lies:
 		c.violated("job %d (%s) still lies in %s", j.number, j.id, j.places[0])
-	case j.acked && !ended && j.askedAt >= c.rules.LosesFrom && j.askedAt <= c.rules.LosesTill:
+	case j.acked && !ended && c.forgotten(j.askedAt):
 		c.result.Lost++
-	case j.acked && !ended, j.note == Alien && !ended && c.rules.LosesTill == 0:
+	case j.acked && !ended, j.note == Alien && !ended && len(c.rules.Losses) == 0:
 		c.result.Lost++
 		c.violated("job %d (%s) is lost: acknowledged, never done, and it lies nowhere", j.number, j.id)
 	}
+}
+
+func (c *checker) forgotten(at int64) bool {
+	return slices.ContainsFunc(c.rules.Losses, func(h Hit) bool { return at >= h.From && at <= h.To })
 }
 
 // checkRuns: every run but one is explained, and no delivery ran twice.
 func (c *checker) checkRuns(j *job) {
 	unexplained, needless := 0, 0
 	for i, r := range j.runs {
-		if i > 0 && r.Fence <= j.runs[i-1].Fence && c.rules.LosesTill == 0 {
+		if i > 0 && r.Fence <= j.runs[i-1].Fence && len(c.rules.Losses) == 0 {
 			c.violated("job %d (%s): the run by %d has fence %d, an earlier one by %d had %d", j.number, j.id, r.PID, r.Fence, j.runs[i-1].PID, j.runs[i-1].Fence)
 		}
 		hit := c.struck(r)
@@ -325,7 +343,7 @@ func (c *checker) checkCounters() {
 			accepted++
 		}
 	}
-	if c.final.Enqueued != accepted && (c.rules.LosesTill == 0 || c.final.Enqueued > accepted) {
+	if c.final.Enqueued != accepted && (len(c.rules.Losses) == 0 || c.final.Enqueued > accepted) {
 		c.violated("redis counts %d jobs as enqueued, producers and workers know %d", c.final.Enqueued, accepted)
 	}
 }

@@ -98,7 +98,7 @@ func TestCheckPasses(t *testing.T) {
 		"lost by a fault that may lose": func() *story {
 			s := begin().ok(3, 100)
 			s.final.Enqueued--
-			s.rules.LosesTill = second
+			s.rules.Losses = []Hit{{To: second}}
 			return s
 		}(),
 	} {
@@ -139,10 +139,10 @@ func TestCheckFinds(t *testing.T) {
 		"still registered":       func() *story { s := begin(); s.final.Workers = []string{"w"}; return s }(),
 		"connection was left":    func() *story { s := begin(); s.final.Clients = []string{"c"}; return s }(),
 		"a stray":                func() *story { s := begin(); s.final.Strays = []string{"a stray"}; return s }(),
-		"is lost:":               func() *story { s := begin().ok(3, 9*second).ended(); s.rules.LosesTill = second; return s }(),
+		"is lost:":               func() *story { s := begin().ok(3, 9*second).ended(); s.rules.Losses = []Hit{{To: second}}; return s }(),
 		"id-3) is lost": func() *story {
 			s := begin().ok(3, 100).ended()
-			s.rules.LosesFrom, s.rules.LosesTill = second, 2*second
+			s.rules.Losses = []Hit{{From: second, To: 2 * second}}
 			return s
 		}(),
 	} {
@@ -192,6 +192,18 @@ func TestCheckMeasuresRecovery(t *testing.T) {
 	}
 }
 
+// Of a failover, recovery is the longest time without a run while it went on.
+func TestCheckMeasuresGaps(t *testing.T) {
+	s := &story{}
+	for n, at := range []int64{1, 6, 8, 11, 30} {
+		s.ok(n+1, at*second-10).started(n+1, 7, 1, at*second).finished(n+1, 7, 1, at*second+1, RunOK).ended()
+	}
+	s.add(Event{At: 12 * second, Type: Gap, Job: 6500})
+	if r := Check(s.events, s.final, s.rules); r.Recovery != 3*time.Second {
+		t.Errorf("%+v", r)
+	}
+}
+
 // The report is a table with one line a row, in the order of the faults, and sums.
 func TestWriteReport(t *testing.T) {
 	var b strings.Builder
@@ -208,5 +220,17 @@ func TestWriteReport(t *testing.T) {
 `
 	if !strings.HasSuffix(b.String(), want) {
 		t.Errorf("got\n%swant\n%s", b.String(), want)
+	}
+}
+
+// A report takes the place of the one before it and leaves the page around it.
+func TestInsertReport(t *testing.T) {
+	page := "above\n" + reportBegin + "\nold\n" + reportEnd + "\nbelow\n"
+	got, err := InsertReport(page, "new\n")
+	if want := "above\n" + reportBegin + "\n\nnew\n\n" + reportEnd + "\nbelow\n"; err != nil || got != want {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if _, err := InsertReport("no place", "new"); err == nil {
+		t.Error("a page without a place for it was accepted")
 	}
 }

@@ -54,19 +54,12 @@ func clusterFaults() []fault {
 }
 
 func killMaster(r *rig) {
-	from := time.Now().Add(-time.Second).UnixMicro()
-	master := r.site.cluster.Master(r, r.keys.Ready)
-	heir := r.site.cluster.Replicas(r, master)[0]
-	master.Kill()
-	killed := time.Now()
-	r.site.cluster.WaitOwner(r, r.keys.Ready, heir)
-	r.lost(from)
-	r.hit(0, from)
-	r.Logf("the replica took over after %v", time.Since(killed))
-	r.tell(Event{Type: Healed, At: killed.UnixMicro()})
-	r.last(r.lease)
+	c := r.site.cluster
+	master := c.Master(r, r.keys.Ready)
+	heir := c.Replicas(r, master)[0]
+	r.failover(master.Kill, func() { c.WaitOwner(r, r.keys.Ready, heir) })
 	master.Restart(r)
-	r.site.cluster.WaitOK(r)
+	c.WaitOK(r)
 }
 
 // migrate moves half of the slot's keys, waits, and moves the rest.

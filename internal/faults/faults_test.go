@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -95,7 +96,7 @@ func TestMain(m *testing.M) {
 // Whatever breaks, nothing that was acknowledged is lost, nothing runs again
 // without need, no settlement counts twice, and nothing is left behind.
 func TestFaults(t *testing.T) {
-	var report reporter
+	report := reporter{began: time.Now()}
 	t.Run("all", func(t *testing.T) {
 		for _, f := range table() {
 			f = f.withDefaults()
@@ -149,6 +150,7 @@ func places(f fault) (all []place) {
 
 func inject(t *testing.T, f fault, s site, report *reporter) {
 	r := newRig(t, f, s)
+	server := r.version()
 	result := r.run()
 	t.Logf("%+v", result)
 	for _, v := range result.Violations[:min(20, len(result.Violations))] {
@@ -157,7 +159,7 @@ func inject(t *testing.T, f fault, s site, report *reporter) {
 	if limit := 3 * (f.lease + 2*time.Second + f.slack); result.Recovery > limit {
 		t.Errorf("recovered after %v; even a busy machine should not need %v", result.Recovery, limit)
 	}
-	report.add(Row{
+	report.add(server, Row{
 		Fault: f.name, Site: s.name, Injected: form.rounds(f), Loses: f.loses, Result: result,
 		Bound: f.lease + 2*time.Second + f.slack,
 	})
@@ -165,13 +167,18 @@ func inject(t *testing.T, f fault, s site, report *reporter) {
 
 // reporter collects rows from tests that run beside each other.
 type reporter struct {
-	mu   sync.Mutex
-	rows []Row
+	began  time.Time
+	mu     sync.Mutex
+	rows   []Row
+	server string
 }
 
-func (r *reporter) add(row Row) {
+func (r *reporter) add(server string, row Row) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !strings.Contains(r.server, server) {
+		r.server += strings.TrimPrefix(" and "+server, map[bool]string{true: " and "}[r.server == ""])
+	}
 	r.rows = append(r.rows, row)
 }
 
@@ -180,15 +187,21 @@ func (r *reporter) write(path string) error {
 	for i, f := range table() {
 		order[f.name] = i
 	}
-	f, err := os.Create(path)
+	var table strings.Builder
+	fmt.Fprintf(&table, "%s form, %s, %s, %d cores, lease 2 s, %v in all.\n\n",
+		strings.ToUpper(form.name[:1])+form.name[1:], r.server, runtime.Version(), runtime.NumCPU(), time.Since(r.began).Round(time.Second))
+	if err := WriteReport(&table, order, r.rows); err != nil {
+		return err
+	}
+	page, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	if err := WriteReport(f, order, r.rows); err != nil {
+	whole, err := InsertReport(string(page), table.String())
+	if err != nil {
 		return err
 	}
-	return f.Close()
+	return os.WriteFile(path, []byte(whole), 0o644)
 }
 
 // lasting injects, waits and heals.
@@ -230,5 +243,6 @@ func table() []fault {
 	all = append(all, serverFaults()...)
 	all = append(all, networkFaults()...)
 	all = append(all, clusterFaults()...)
+	all = append(all, sentinelFaults()...)
 	return all
 }

@@ -38,8 +38,13 @@ const (
 	Leak      Type = "leak"       // goroutines were left after a clean stop
 )
 
-// Healed is what the test tells: the fault is over, and from here recovery counts.
-const Healed Type = "healed"
+// What the test tells about recovery: that the fault is over, so that it counts
+// from here, or that it is the longest time without a run in the last so many
+// milliseconds (Job).
+const (
+	Healed Type = "healed"
+	Gap    Type = "gap"
+)
 
 // Outcomes of a run, in Note of Finished.
 const (

@@ -228,3 +228,20 @@ func strange(line string) bool {
 	}
 	return line != ""
 }
+
+// version is what the servers say that they are.
+func (r *rig) version() string {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	info, err := r.admin.Info(ctx, "server").Result()
+	if err != nil {
+		r.Error(err)
+	}
+	for _, program := range []string{"valkey", "redis"} {
+		if _, rest, ok := strings.Cut(info, program+"_version:"); ok {
+			version, _, _ := strings.Cut(rest, "\r")
+			return strings.ToUpper(program[:1]) + program[1:] + " " + version
+		}
+	}
+	return "an unknown server"
+}

@@ -20,10 +20,9 @@ type process struct {
 	log  string
 	done chan struct{} // closed when the supervisor has ended
 
-	mu       sync.Mutex
-	cmd      *exec.Cmd
-	leaving  bool // was asked to end
-	expected bool // the next death is a test's doing
+	mu      sync.Mutex
+	cmd     *exec.Cmd
+	leaving bool // was asked to end
 }
 
 // hire starts a worker.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -15,6 +16,22 @@ type Row struct {
 	Loses       string // what the fault itself may make Redis forget
 	Bound       time.Duration
 	Result      Result
+}
+
+// The report stands between these lines of a page.
+const (
+	reportBegin = "<!-- written by make test-faults: begin -->"
+	reportEnd   = "<!-- end -->"
+)
+
+// InsertReport puts a report into a page, in place of the one before it.
+func InsertReport(page, report string) (string, error) {
+	before, rest, ok := strings.Cut(page, reportBegin)
+	_, after, closed := strings.Cut(rest, reportEnd)
+	if !ok || !closed {
+		return "", fmt.Errorf("the page has no place for the report: add the lines %q and %q", reportBegin, reportEnd)
+	}
+	return before + reportBegin + "\n\n" + strings.TrimSpace(report) + "\n\n" + reportEnd + after, nil
 }
 
 // WriteReport writes the table in Markdown, in the given order of faults.

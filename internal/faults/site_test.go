@@ -24,7 +24,7 @@ var ownRules = []string{"--user", ownUser, "on", ">" + ownPassword, "~*", "&*", 
 // sites are what processes are struck on: short forms do with one server.
 func sites() []opener {
 	if form.name == long.name {
-		return []opener{standalone, cluster}
+		return []opener{standalone, cluster, sentinel}
 	}
 	return []opener{standalone}
 }
@@ -36,7 +36,9 @@ type site struct {
 	admin   redis.UniversalClient
 	masters func(ctx context.Context, f func(ctx context.Context, c *redis.Client) error) error
 	servers []*redistest.Server
-	cluster *redistest.Cluster // nil elsewhere
+	// nil elsewhere
+	cluster  *redistest.Cluster
+	sentinel *redistest.Sentinel
 }
 
 func ownOptions(s *redistest.Server) *redis.Options {
