@@ -156,3 +156,34 @@ func (d damage) test(t *testing.T, r *rig) {
 		}
 	}
 }
+
+// Of a queue that is too long to be read at one instant, what cannot be told is
+// said, and nothing is guessed or repaired; what is certain is told all the same.
+func TestLongQueue(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, redistest.Target{Client: redistest.Shared(t).Client(t)})
+	const n = fsck.MaxEntries
+	var args []any
+	for i := range n {
+		id := wire.NewID(time.Now())
+		args = append(args, `{"id":"`+id+`","n":1,"s":0,"v":1,"kind":"k","payload":null}`)
+		if len(args) == 10_000 || i == n-1 {
+			r.do(append([]any{"RPUSH", r.keys.Ready}, args...)...)
+			args = nil
+		}
+	}
+	r.do("HINCRBY", r.keys.Meta, "enqueued", n)
+	if found := r.check(true); !found.Clean() || len(found.Skipped) > 0 {
+		t.Fatalf("a long queue in order:\n%s", found)
+	}
+	r.do("RPUSH", r.keys.Ready, r.first("LRANGE", r.keys.Ready))
+	r.do("HINCRBY", r.keys.Meta, "enqueued", 3)
+	r.do("ZADD", r.keys.Dead, 1, ulid)
+	found := r.check(true)
+	if got := kinds(found); !slices.Equal(got, []fsck.Kind{fsck.Missing, fsck.NoEnvelope}) || found.Clean() {
+		t.Errorf("found %v\n%s", got, found)
+	}
+	if said := strings.Join(found.Skipped, "\n"); !strings.Contains(said, "1 ids may lie in two places") || !strings.Contains(said, "repair of ") {
+		t.Errorf("said: %s", said)
+	}
+}
