@@ -189,6 +189,11 @@ func (s *session) serveQueue(name string) *served {
 // serve runs the engine, and beside it, until it has ended, the promoters and
 // the ear for hints.
 func (s *session) serve(ctx context.Context) error {
+	s.app.log.Info("worker runs", s.summary()...)
+	told := context.AfterFunc(ctx, func() {
+		s.app.log.Info("stopping: no more jobs are taken, running ones may finish", "cause", context.Cause(ctx), "timeout", s.app.cfg.Worker.ShutdownTimeout)
+	})
+	defer told()
 	side, end := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	for _, q := range s.queues {
@@ -210,6 +215,23 @@ func (s *session) serve(ctx context.Context) error {
 // introduceEvery is how often a worker adds its queues to the set of known ones:
 // Redis may have forgotten them, in a failover or by somebody's FLUSHALL.
 var introduceEvery = 10 * time.Second
+
+// summary is what the worker does, for the first line of its log.
+func (s *session) summary() []any {
+	cfg := s.app.cfg
+	var queues []string
+	weights := servedQueues(cfg.Queues, s.routes)
+	for _, name := range slices.Sorted(maps.Keys(weights)) {
+		queues = append(queues, fmt.Sprintf("%s:%d", name, max(weights[name].Weight, 1)))
+	}
+	return []any{
+		"queues", strings.Join(queues, " "),
+		"handlers", strings.Join(slices.Sorted(maps.Keys(s.routes)), " "),
+		"concurrency", cfg.Worker.Concurrency,
+		"redis", s.app.client.Address(),
+		"namespace", cfg.Namespace,
+	}
+}
 
 // introduce keeps the queues in the set of known ones.
 func (s *session) introduce(ctx context.Context) {

@@ -25,6 +25,7 @@ var Hello = framework.DefineKind[Greeting]("hello", framework.Queue("greetings")
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
 
 	// A Redis inside this process, where Redis is expected: for trying things out. It fails where a real one listens
 	// already, which then is used.

@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -163,7 +160,6 @@ func (s *runSettings) run(ctx context.Context) (err error) {
 		defer cancel()
 		err = errors.Join(err, app.Close(last))
 	}()
-	s.log.Info("worker runs", s.summary()...)
 	return s.serve(ctx, app)
 }
 
@@ -198,48 +194,20 @@ func (s *runSettings) serve(ctx context.Context, app *framework.App) error {
 	return errors.Join(err, s.printReport(report))
 }
 
-// watch says what a first signal begins, and passes a second one on. The
-// function that it returns ends the watch.
+// watch passes a second signal on. The function that it returns ends the watch.
 func (s *runSettings) watch(ctx context.Context, app *framework.App) (end func()) {
 	done := make(chan struct{})
 	var g sync.WaitGroup
 	g.Go(func() {
-		first := ctx.Done()
-		for {
-			select {
-			case <-first:
-				first = nil
-				s.log.Info("stopping: no more jobs are taken, running ones may finish; a second signal ends them at once",
-					"cause", context.Cause(ctx), "timeout", orDefault(s.cfg.Worker.ShutdownTimeout, framework.DefaultShutdownTimeout))
-			case <-secondSignal(ctx):
-				app.Abort()
-				return
-			case <-done:
-				return
-			}
+		select {
+		case <-secondSignal(ctx):
+			app.Abort()
+		case <-done:
 		}
 	})
 	return func() {
 		close(done)
 		g.Wait()
-	}
-}
-
-// summary is what the worker does, for the first line of its log.
-func (s *runSettings) summary() []any {
-	var queues, handlers []string
-	for _, name := range slices.Sorted(maps.Keys(s.cfg.Queues)) {
-		queues = append(queues, fmt.Sprintf("%s:%d", name, max(s.cfg.Queues[name].Weight, minWeight)))
-	}
-	for _, kind := range slices.Sorted(maps.Keys(s.cfg.Handlers)) {
-		handlers = append(handlers, kind+"="+s.cfg.Handlers[kind].Plugin)
-	}
-	return []any{
-		"queues", strings.Join(queues, " "),
-		"handlers", strings.Join(handlers, " "),
-		"concurrency", orDefault(s.cfg.Worker.Concurrency, framework.DefaultConcurrency),
-		"redis", s.cfg.Redis,
-		"namespace", orDefault(s.cfg.Namespace, framework.DefaultNamespace),
 	}
 }
 
