@@ -348,3 +348,14 @@ func TestBeatBesideAWrongType(t *testing.T) {
 		t.Fatal("the dead worker's job is not back")
 	}
 }
+
+// Entries that are made dead because nothing can be read from them are told of.
+func TestTakeTellsOfJunk(t *testing.T) {
+	s := newSite(t)
+	q, _ := s.worker(time.Minute)
+	s.do("RPUSH", s.keys.Ready, "junk", `{"kind":"k"}`, "[]")
+	got, err := q.Take(t.Context(), 10, false)
+	if err != nil || len(got.Deliveries) != 1 || got.Junk != 2 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+}

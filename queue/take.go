@@ -44,11 +44,12 @@ func (q *Queue) Take(ctx context.Context, max int, alone bool) (backend.Taken, e
 		}
 		return backend.Taken{}, q.Wrap("take", err)
 	}
-	l, err := moves.List(v, 2)
+	l, err := moves.List(v, 3)
 	if err != nil {
 		return backend.Taken{}, q.Wrap("take", err)
 	}
-	return backend.Taken{Deliveries: q.receive(l[2:]), Suspect: l[1] == int64(1), More: l[0] == int64(1)}, nil
+	junk, _ := moves.Int(v, 2)
+	return backend.Taken{Deliveries: q.receive(l[3:]), Suspect: l[1] == int64(1), More: l[0] == int64(1), Junk: int(junk)}, nil
 }
 
 // lockTaking keeps other takes out, or returns false when ctx has ended first.

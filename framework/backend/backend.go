@@ -184,6 +184,7 @@ type Taken struct {
 	Deliveries []*Delivery
 	Suspect    bool // the one delivery is a suspect: run it alone
 	More       bool // there was more than the call could carry; take again
+	Junk       int  // entries that this call found unreadable and made dead
 }
 
 // Delivery is a job in this incarnation's hands.

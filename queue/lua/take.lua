@@ -2,7 +2,7 @@
 -- neither, and so that nobody takes without a lease, from a paused queue, or a job that was cancelled.
 -- KEYS workers, meta, active, cancelled, suspect, arrivals, ready, parked, dead
 -- ARGV incarnation, at most so many, at most so many bytes, a fresh id, 1 = the worker holds nothing of any queue
--- Returns {1 = there is more, 1 = a suspect, entry, entry, …}. Errors: LOST, LATE, PAUSED, WRONGTYPE, NOPERM.
+-- Returns {1 = there is more, 1 = a suspect, entries that were junk and are dead now, entry, entry, …}. Errors: LOST, LATE, PAUSED, WRONGTYPE, NOPERM.
 -- include: guard.lua
 -- include: head.lua
 -- include: foreign.lua
@@ -96,4 +96,4 @@ for _, id in ipairs(tombed) do call('ZREM', cancelled, id) end
 if of_suspect > 0 then call('LTRIM', suspect, of_suspect, -1) end
 if of_arrivals > 0 then call('LTRIM', arrivals, of_arrivals, -1) end
 if of_ready > 0 then call('LTRIM', ready, of_ready, -1) end
-return {more and 1 or 0, is_suspect and 1 or 0, unpack(entries)}
+return {more and 1 or 0, is_suspect and 1 or 0, #junk, unpack(entries)}

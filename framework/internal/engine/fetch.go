@@ -45,6 +45,9 @@ func (i *incarnation) take(o order) time.Duration {
 	switch {
 	case err == nil:
 		i.l.failures.worked("take")
+		if t.Junk > 0 {
+			i.e.log.Error("entries that no job can be read from are dead now; they are kept with their bytes", "queue", i.l.name, "entries", t.Junk)
+		}
 		i.e.spawn(i.took(o, t)...)
 		return 0
 	case errors.Is(err, backend.ErrLost):
