@@ -43,6 +43,11 @@ func configPath(c *cli.Context) (path string, sought bool) {
 // clientConfig is what every command that talks to Redis needs: config file,
 // environment, and the flags that all of them have. It is not validated yet.
 func clientConfig(c *cli.Context, flagged ...string) (cfg framework.Config, path string, err error) {
+	log, err := newLogger(c)
+	if err != nil {
+		return cfg, "", err
+	}
+	hearRedis(log)
 	if len(c.StringSlice("redis")) > 0 {
 		flagged = append(flagged, "redis.url", "redis.startup_nodes")
 	}

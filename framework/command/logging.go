@@ -1,8 +1,12 @@
 package command
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
+	"strings"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/urfave/cli/v2"
 )
 
@@ -31,5 +35,18 @@ func level(c *cli.Context) slog.Level {
 		return slog.LevelDebug
 	default:
 		return slog.LevelInfo
+	}
+}
+
+// hearRedis makes what go-redis would write to standard error (each dial that
+// fails, each look at a sentinel) a debug record: what matters of it is in the
+// errors of calls, which we tell of ourselves.
+func hearRedis(log *slog.Logger) { redis.SetLogger(redisLog{log}) }
+
+type redisLog struct{ log *slog.Logger }
+
+func (r redisLog) Printf(ctx context.Context, format string, v ...any) {
+	if r.log.Enabled(ctx, slog.LevelDebug) {
+		r.log.DebugContext(ctx, "go-redis: "+strings.TrimPrefix(fmt.Sprintf(format, v...), "redis: "))
 	}
 }

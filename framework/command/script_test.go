@@ -45,18 +45,21 @@ const noRaceSleep = "GORACE=atexit_sleep_ms=0"
 
 // The programs do what docs/cli.md says, the same on every kind of Redis.
 func TestScripts(t *testing.T) {
-	redistest.Each(t, func(t *testing.T, target redistest.Target) {
-		p := params("testdata/anywhere", func(e *testscript.Env) error {
-			e.Setenv("COLONY_NAMESPACE", redistest.Namespace(t))
-			for _, kv := range redisEnv(target) {
-				name, value, _ := strings.Cut(kv, "=")
-				e.Setenv(name, value)
-			}
-			return nil
-		})
-		p.Cmds["redis"] = raw(target)
-		testscript.Run(t, p)
+	redistest.Each(t, runScripts)
+	redistest.EachSentinel(t, runScripts)
+}
+
+func runScripts(t *testing.T, target redistest.Target) {
+	p := params("testdata/anywhere", func(e *testscript.Env) error {
+		e.Setenv("COLONY_NAMESPACE", redistest.Namespace(t))
+		for _, kv := range redisEnv(target) {
+			name, value, _ := strings.Cut(kv, "=")
+			e.Setenv(name, value)
+		}
+		return nil
 	})
+	p.Cmds["redis"] = raw(target)
+	testscript.Run(t, p)
 }
 
 // raw makes the command redis COMMAND KEY ARGS…: it is sent as it is, with the
@@ -92,6 +95,12 @@ func TestScriptsAlone(t *testing.T) {
 
 // redisEnv is how a process reaches the target.
 func redisEnv(target redistest.Target) []string {
+	if target.Master != "" {
+		return []string{
+			"COLONY_REDIS_SENTINEL_MASTER=" + target.Master,
+			"COLONY_REDIS_SENTINEL_ADDRESSES=" + strings.Join(target.Addrs, ","),
+		}
+	}
 	return []string{
 		"COLONY_REDIS_URL=" + target.URL,
 		"COLONY_REDIS_IS_COLONY=" + strconv.FormatBool(target.Name == "cluster"),

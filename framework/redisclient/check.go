@@ -64,6 +64,8 @@ func (c *Client) passes(err error) bool {
 func (c *Client) check(ctx context.Context, patience time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, noReply(patience))
 	defer cancel()
+	// The answer to tell of is LOADING, not that time ran out while it was loading.
+	ctx = context.WithValue(ctx, atOnce{}, true)
 	if err := c.Ping(ctx).Err(); err != nil {
 		return c.explain(ctx, err)
 	}

@@ -43,6 +43,9 @@ func inPassing(err error) bool { return hasPrefix(err, passing...) }
 // run.
 type patientHook struct{ cluster bool }
 
+// atOnce is the key of a context whose commands are not sent again.
+type atOnce struct{}
+
 func (patientHook) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (patientHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
@@ -52,8 +55,8 @@ func (patientHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 func (h patientHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
-		if err == nil {
-			return nil
+		if err == nil || ctx.Value(atOnce{}) != nil {
+			return err
 		}
 		end := time.Now().Add(changePatience)
 		for d := firstPause; h.again(err) && time.Now().Add(d).Before(end); d = min(2*d, lastPause) {

@@ -97,17 +97,21 @@ func (s *Server) linked(ctx context.Context) error {
 
 // says waits until INFO's section has all lines.
 func (s *Server) says(ctx context.Context, section string, lines ...string) error {
+	return poll(ctx, s.p.now().exited, func() error { return s.saysNow(ctx, section, lines...) })
+}
+
+func (s *Server) saysNow(ctx context.Context, section string, lines ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, nodePatience)
+	defer cancel()
 	client := s.client()
 	defer client.Close()
-	return poll(ctx, s.p.now().exited, func() error {
-		info, err := client.Info(ctx, section).Result()
-		for _, l := range lines {
-			if err == nil && !strings.Contains(info, l) {
-				err = fmt.Errorf("no %q in INFO:\n%s", l, info)
-			}
+	info, err := client.Info(ctx, section).Result()
+	for _, l := range lines {
+		if err == nil && !strings.Contains(info, l) {
+			err = fmt.Errorf("no %q in INFO:\n%s", l, info)
 		}
-		return err
-	})
+	}
+	return err
 }
 
 // runs says whether the server was not killed.
@@ -120,9 +124,9 @@ func (s *Server) runs() bool {
 	}
 }
 
-// view is what a cluster node says about who serves and replicates what; an error while it does
-// not say cluster_state:ok.
-func (s *Server) view(ctx context.Context) (string, error) {
+// view is what a cluster node says about who serves and replicates what; an error
+// while it does not say cluster_state:ok, or counts fewer replicas.
+func (s *Server) view(ctx context.Context, want int) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, nodePatience)
 	defer cancel()
 	client := s.client()
@@ -144,5 +148,8 @@ func (s *Server) view(ctx context.Context) (string, error) {
 	}
 	slices.Sort(lines)
 	slices.Sort(replicas)
+	if err == nil && len(slices.Compact(slices.Clone(replicas))) < want {
+		err = fmt.Errorf("knows of replicas %v, want %d", replicas, want)
+	}
 	return strings.Join(lines, ", ") + "; replicas " + strings.Join(replicas, ", "), err
 }

@@ -32,6 +32,7 @@ type Target struct {
 	Features Features
 	URL      string   // of the server, of one node of the cluster, or of the first master
 	Addrs    []string // host:port of every node, or sentinel
+	Master   string   // its name, behind Sentinel; else ""
 
 	// NewClient opens a further client, for a test that adds hooks to it or
 	// closes it. It is closed after the test.
@@ -118,6 +119,7 @@ func sentinelTarget(t testing.TB, path string) Target {
 		Features:  Features{CrossSlot: "only a cluster has slots"},
 		URL:       s.Nodes[0].URL(),
 		Addrs:     s.Addrs(),
+		Master:    s.Name,
 		NewClient: func(t testing.TB) redis.UniversalClient { return s.Client(t) },
 	}
 }

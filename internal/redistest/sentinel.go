@@ -220,16 +220,12 @@ func (s *Sentinel) named(ctx context.Context) (*Server, error) {
 func (s *Sentinel) Failover(t testing.TB) *Server {
 	t.Helper()
 	old := s.Master(t)
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if err := poll(ctx, nil, func() error { return s.push(ctx, s.Sentinels[0], old) }); err != nil {
-		t.Fatalf("fail over: %v", err)
-	}
-	return s.WaitOther(t, old)
+	return s.wait(t, old, func(ctx context.Context) error { return s.push(ctx, s.Sentinels[0], old) })
 }
 
-// push asks a sentinel for a failover until it names another master: one that
-// was begun may be given up, because no replica is good enough yet.
+// push asks a sentinel for a failover if it still names the old master: one that
+// was begun may be given up, because no replica is good enough yet, and on a slow
+// machine the sentinels may take a new master for dead and go back.
 func (s *Sentinel) push(ctx context.Context, sentinel, old *Server) error {
 	state, err := s.state(ctx, sentinel)
 	if err != nil || state["ip"]+":"+state["port"] != old.Addr() {
@@ -237,30 +233,45 @@ func (s *Sentinel) push(ctx context.Context, sentinel, old *Server) error {
 	}
 	client := sentinel.client()
 	defer client.Close()
-	err = client.Do(ctx, "SENTINEL", "FAILOVER", s.Name).Err()
-	return fmt.Errorf("%s is still the master (the last answer to SENTINEL FAILOVER: %v)", old.Addr(), err)
+	return client.Do(ctx, "SENTINEL", "FAILOVER", s.Name).Err()
 }
 
 // WaitOther waits until most sentinels name another master than old and it
 // takes writes, and returns it.
 func (s *Sentinel) WaitOther(t testing.TB, old *Server) *Server {
 	t.Helper()
+	return s.wait(t, old, func(context.Context) error { return nil })
+}
+
+// wait calls push until there is another master.
+func (s *Sentinel) wait(t testing.TB, old *Server, push func(context.Context) error) *Server {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var master *Server
 	err := poll(ctx, nil, func() (err error) {
-		if master, err = s.named(ctx); err == nil && master == old {
-			err = errors.New("sentinels still name the old master")
+		if master, err = s.other(ctx, old); err != nil {
+			err = errors.Join(err, push(ctx))
 		}
 		return err
 	})
-	if err == nil {
-		err = master.says(ctx, "replication", "role:master\r")
-	}
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("wait for a failover: %v", err)
 	}
 	return master
+}
+
+// other is the master that most sentinels name, if it is not old and takes
+// itself for one.
+func (s *Sentinel) other(ctx context.Context, old *Server) (*Server, error) {
+	master, err := s.named(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if master == old {
+		return nil, errors.New("sentinels still name the old master")
+	}
+	return master, master.saysNow(ctx, "replication", "role:master\r")
 }
 
 // WaitReplicas waits until every node but the master that runs is a replica in
