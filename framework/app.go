@@ -46,6 +46,9 @@ func Open(ctx context.Context, cfg Config, opts ...Option) (*App, error) {
 		return nil, err
 	}
 	a := newApp(client, client.Close, cfg, o, p)
+	if policy := client.Evicts(ctx); policy != "" {
+		a.log.Warn("this Redis throws keys away when it is full, and jobs with them: set maxmemory-policy noeviction", "maxmemory-policy", policy)
+	}
 	if err := p.provision(ctx, a); err != nil {
 		return nil, errors.Join(err, a.Close(context.WithoutCancel(ctx)))
 	}

@@ -95,12 +95,12 @@ func (q *Queue) beat(ctx context.Context, join bool) (any, error) {
 		q.opts.Incarnation, q.opts.Lease.Milliseconds(), flag(join), promoterOffice.Milliseconds(), backend.MaxSliceBytes)
 }
 
-// onlyLease renews the lease alone when the rest of a beat could not be done
-// because the slot is moving or some key holds a wrong type: neither may cost a
-// healthy worker its jobs. The trouble is reported in the pulse.
+// onlyLease renews the lease alone when a beat could not be done because the slot
+// is moving: that may not cost a healthy worker its jobs. The trouble is reported
+// in the pulse.
 func (q *Queue) onlyLease(ctx context.Context, join bool, cause error) (backend.Pulse, error) {
 	cause = q.Wrap("beat", cause)
-	if !redis.HasErrorPrefix(cause, "TRYAGAIN") && !errors.Is(cause, backend.ErrWrongType) {
+	if !redis.HasErrorPrefix(cause, "TRYAGAIN") {
 		return backend.Pulse{}, cause
 	}
 	_, err := leaseScript.Run(ctx, q.client, []string{q.Keys.Workers}, q.opts.Incarnation, q.opts.Lease.Milliseconds(), flag(join))
@@ -119,7 +119,7 @@ func (q *Queue) setJoined() {
 
 // pulse reads the reply of beat.lua.
 func (q *Queue) pulse(v any) (p backend.Pulse, dead []string, err error) {
-	l, err := moves.List(v, 9)
+	l, err := moves.List(v, 10)
 	if err != nil {
 		return p, nil, err
 	}
@@ -130,6 +130,9 @@ func (q *Queue) pulse(v any) (p backend.Pulse, dead []string, err error) {
 		}
 	}
 	p = backend.Pulse{Paused: n[0] == 1, Suspects: int(n[2]), Workers: int(n[3]), Waiting: int(n[4]), Promoter: n[5] == 1, NextDue: moves.Millis(n[6])}
+	if word, _ := l[9].(string); word != "" {
+		p.Trouble = q.Wrap("beat", moves.Refusal(word))
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, field := range texts(l[8]) {

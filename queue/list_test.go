@@ -307,3 +307,44 @@ func TestJunkCounters(t *testing.T) {
 		t.Errorf("got %+v, %v, want one job, ready", c, err)
 	}
 }
+
+// The order to cancel a job is remembered for as long as the job may be waiting,
+// however long that is.
+func TestTombstoneOutlivesTheLine(t *testing.T) {
+	s := newSite(t)
+	q, _ := s.worker(time.Minute)
+	id := s.enqueue(q, 1, 1, 0)[0]
+	if err := q.Cancel(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	s.do("ZADD", s.keys.Cancelled, 1, id) // long ago
+	s.beat(q)
+	if got := s.take(q, 1); len(got) != 0 {
+		t.Fatal("a cancelled job was delivered")
+	}
+	s.do("ZADD", s.keys.Cancelled, 1, id)
+	s.beat(q)
+	if s.do("EXISTS", s.keys.Cancelled).(int64) != 0 {
+		t.Fatal("an expired tombstone stays although nothing waits")
+	}
+}
+
+// A key of a wrong type stops what needs it and nothing else: the dead are reaped
+// and the due are told of beside it.
+func TestBeatBesideAWrongType(t *testing.T) {
+	s := newSite(t)
+	dead, inc := s.worker(time.Minute)
+	s.enqueue(dead, 1, 1, 0)
+	s.take(dead, 1)
+	s.enqueue(dead, 1, 1, time.Hour)
+	s.do("ZADD", s.keys.Workers, 1, inc)
+	s.do("SET", s.keys.Retry, "wrong")
+	other := queue.New(s.client, queue.Options{Namespace: s.namespace, Queue: "emails", Incarnation: wire.NewID(time.Now()), Lease: time.Minute})
+	p, err := other.Beat(t.Context())
+	if err != nil || !errors.Is(p.Trouble, backend.ErrWrongType) || p.Reaped != 1 {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	if got := s.take(other, 1); len(got) != 1 {
+		t.Fatal("the dead worker's job is not back")
+	}
+}

@@ -49,8 +49,8 @@ var mutations = []mutation{
 	{"leading zeros are numbers", "return #digits < 16 and (#digits == 1 or string.byte(digits) ~= 48)", "return #digits < 16", "TestHeadLikeJSON"},
 
 	// take
-	{"a lease that ran out is good", "if deadline <= now then return {err = 'LOST the lease", "if deadline == 0 then return {err = 'LOST the lease", "Take/LeaseRunOut"},
-	{"no lease is needed", "if deadline <= now then return {err = 'LOST the lease", "if false then return {err = 'LOST the lease", "Take/NotJoined"},
+	{"a lease that ran out is good", "if deadline <= now then return {err = 'LATE", "if false then return {err = 'LATE", "Take/LeaseRunOut"},
+	{"no lease is needed", "if deadline <= 0 then return {err = 'LOST", "if false then return {err = 'LOST", "Take/NotJoined"},
 	{"a pause is not seen", "if call('HGET', meta, 'paused') == '1' then return {err = 'PAUSED'} end", "", "Pause/Stops"},
 	{"tombstones are not read", "local tombs = call('ZCARD', cancelled) > 0\nlocal fields", "local tombs = false\nlocal fields", "Cancel/Ready"},
 	{"a suspect runs beside others", "if alone and call('HLEN', active) == 0 then", "if true then", "Stall/NotBesideOthers"},
@@ -88,10 +88,12 @@ var mutations = []mutation{
 	{"arrivals are left lying", "for i = #back, 1, -1 do call('LPUSH', ready, back[i]) end", "back = {}", "TestArrivalsKeepTheirOrder"},
 	{"arrivals turn their order round", "for i = #back, 1, -1 do", "for i = 1, #back do", "TestArrivalsKeepTheirOrder"},
 	{"nobody is reaped", "if now >= grace then\n", "if false then\n", "Reap/OnlyTheDead"},
-	{"running jobs are not told", "if call('ZCARD', cancelled) > 0 then\n  for _, field", "if false then\n  for _, field", "Cancel/Running"},
+	{"running jobs are not told", "  if call('ZCARD', cancelled) > 0 then\n    for _, field", "  if false then\n    for _, field", "Cancel/Running"},
+	{"tombstones expire under waiting jobs", "if waiting + suspects == 0 and trouble == '' then", "if true then", "TestTombstoneOutlivesTheLine"},
+	{"one wrong type stops the whole beat", "  if bad then trouble = bad end", "  if bad then error(bad) end", "TestBeatBesideAWrongType"},
 	{"everybody promotes", "promotes == me and 1 or 0", "1", "Beat/OnePromoter"},
 	{"a promoter's office does not end", "call('SET', promoter, me, 'PX', office)", "call('SET', promoter, me)", "Beat/PromoterDies"},
-	{"due times are not told", "math.max(due - now, 0) or -1, dead, stop}", "-1 or -1, dead, stop}", "Beat/NextDue"},
+	{"due times are not told", "math.max(due - now, 0) or -1, dead, stop, trouble}", "-1 or -1, dead, stop, trouble}", "Beat/NextDue"},
 
 	// putback
 	{"innocents are charged with a suspect", "(s > 1 or not holds_suspect)", "true", "Stall/ChargesOnlyTheSuspect"},

@@ -34,9 +34,13 @@ const (
 
 // Errors that callers tell apart. Implementations wrap them with the queue's name.
 var (
-	// ErrLost: this incarnation was reaped, or its lease ran out before it was
-	// renewed. It holds nothing any more. Open a Queue under a new incarnation.
+	// ErrLost: this incarnation was reaped, or never joined. It holds nothing any
+	// more. Open a Queue under a new incarnation.
 	ErrLost = errors.New("lease lost")
+	// ErrLate: the lease has run out on the server's clock (which may have jumped),
+	// and nobody has reaped this incarnation: nothing is taken before the next Beat,
+	// which says whether it goes on.
+	ErrLate = errors.New("lease has run out")
 	// ErrPaused: the queue is paused; Take delivers nothing. Pulse says when it goes on.
 	ErrPaused = errors.New("queue is paused")
 	// ErrWrongBackend: the queue's meta names another backend and the queue is not empty.

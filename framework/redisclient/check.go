@@ -79,6 +79,24 @@ func (c *Client) check(ctx context.Context, patience time.Duration) error {
 	return nil
 }
 
+// Evicts returns the server's maxmemory-policy if the server throws keys away,
+// and so loses jobs, once it has no memory left; else "". A server that may not
+// be asked counts as one that does not, and of a cluster one node is asked.
+func (c *Client) Evicts(ctx context.Context) string {
+	ctx, cancel := context.WithTimeoutCause(ctx, openPatience, noReply(openPatience))
+	defer cancel()
+	info, err := c.Info(ctx, "memory").Result()
+	if err != nil || strings.Contains(info, "maxmemory:0\r\n") { // no limit
+		return ""
+	}
+	_, policy, _ := strings.Cut(info, "maxmemory_policy:")
+	policy, _, _ = strings.Cut(policy, "\r\n")
+	if policy == "noeviction" {
+		return ""
+	}
+	return policy
+}
+
 // explain turns an answer to the first command into an error that says what to do.
 func (c *Client) explain(ctx context.Context, err error) error {
 	for _, known := range []struct{ part, say string }{

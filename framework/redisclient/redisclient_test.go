@@ -122,6 +122,28 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+// A server that would throw jobs away is told from one that refuses to take more.
+func TestEvicts(t *testing.T) {
+	t.Parallel()
+	s := redistest.StandaloneWith(t, redistest.Options{})
+	c := open(t, redisclient.Config{URL: s.URL()})
+	for _, x := range []struct{ limit, policy, want string }{
+		{"0", "allkeys-lru", ""},
+		{"100mb", "allkeys-lru", "allkeys-lru"},
+		{"100mb", "volatile-ttl", "volatile-ttl"},
+		{"100mb", "noeviction", ""},
+	} {
+		for key, value := range map[string]string{"maxmemory": x.limit, "maxmemory-policy": x.policy} {
+			if err := c.ConfigSet(t.Context(), key, value).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := c.Evicts(t.Context()); got != x.want {
+			t.Errorf("maxmemory %s, policy %s: got %q, want %q", x.limit, x.policy, got, x.want)
+		}
+	}
+}
+
 // A server that does not answer, for whatever reason, is told within two seconds,
 // with the address and the cause, and is recognizable.
 func TestOpenUnreachable(t *testing.T) {

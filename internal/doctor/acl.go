@@ -32,6 +32,11 @@ var (
 		"del", "get", "set", "hdel", "hexists", "hgetall", "hkeys", "hlen", "llen", "lpush", "lrange", "ltrim",
 		"zcard", "zcount", "zrangebyscore", "zrem", "zremrangebyscore", "zscore",
 	}
+	// of the scripts of locks, beyond a producer's
+	lockCommands = []string{
+		"del", "get", "persist", "pexpireat", "pttl", "script|load", "set", "subscribe",
+		"zcard", "zcount", "zrangebyscore", "zrem", "zremrangebyscore", "zscore",
+	}
 	// what the client of a cluster sends of its own account
 	clusterCommands = []string{"asking", "cluster|slots", "command"}
 )
@@ -55,6 +60,12 @@ func Commands(r Role, cluster bool) []string {
 func ACL(r Role, namespace string, cluster bool) string {
 	return fmt.Sprintf("ACL SETUSER colony-%s reset on >PASSWORD ~%s:* &%s +%s", r, orElse(namespace, keys.Default),
 		keys.Control(namespace), strings.Join(Commands(r, cluster), " +"))
+}
+
+// LockRights are what a user needs besides to use locks: the end of an ACL
+// SETUSER.
+func LockRights(namespace string) string {
+	return fmt.Sprintf("&%s* +%s", keys.LockWake(namespace), strings.Join(lockCommands, " +"))
 }
 
 var rightsScript = load("rights.lua")

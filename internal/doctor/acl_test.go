@@ -20,6 +20,7 @@ import (
 	"github.com/colonyq/colony/internal/doctor"
 	"github.com/colonyq/colony/internal/keys"
 	"github.com/colonyq/colony/internal/redistest"
+	"github.com/colonyq/colony/locks"
 	"github.com/colonyq/colony/queue"
 )
 
@@ -462,4 +463,71 @@ func (u users) listens(ctx context.Context, c *redisclient.Client) error {
 	defer sub.Close()
 	_, err := sub.Receive(ctx)
 	return err
+}
+
+// docs/operations.md shows the rights as they are.
+func TestDocsShowRights(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for mark, want := range map[string]string{
+		"acl":   doctor.ACL(doctor.Worker, "", false) + "\n\n" + doctor.ACL(doctor.Producer, "", false),
+		"locks": doctor.LockRights(""),
+	} {
+		if block := "<!-- " + mark + " -->\n```text\n" + want + "\n```\n"; !strings.Contains(string(page), block) {
+			t.Errorf("docs/operations.md should have\n%s", block)
+		}
+	}
+}
+
+// With the rights of a producer and those for locks, every kind of lock works:
+// on one server and on a quorum, alone and with a waiter that is woken.
+func TestLockRightsSuffice(t *testing.T) {
+	t.Parallel()
+	var all []users
+	var clients []redis.UniversalClient
+	for range 3 {
+		u := newUsers(t, false)
+		u.each(strings.Fields("ACL SETUSER " + u.name(doctor.Producer) + " ~quorum:* " + doctor.LockRights(u.namespace) + " " + doctor.LockRights("quorum"))...)
+		all, clients = append(all, u), append(clients, u.open(doctor.Producer))
+	}
+	one, many := locks.New(clients[0], locks.Config{Namespace: all[0].namespace}), locks.NewQuorum(clients, locks.Config{Namespace: "quorum"})
+	o := locks.Options{TTL: 5 * time.Second, AutoRenew: true, MaxWait: 3 * time.Second}
+	rw := one.RWMutex("rw", o)
+	for name, l := range map[string]*locks.Lock{
+		"mutex": one.Mutex("m", o), "semaphore": one.Semaphore("s", 1, o), "read": rw.Read, "write": rw.Write, "quorum": many.Mutex("q", o),
+	} {
+		if err := contend(t.Context(), l); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, m := range []*locks.Manager{one, many} {
+		if err := m.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, u := range all {
+		for _, denied := range u.denials() {
+			t.Errorf("denied: %s", denied)
+		}
+	}
+}
+
+// contend takes a lock, lets another one wait for it, and gives it up.
+func contend(ctx context.Context, l *locks.Lock) error {
+	held, err := l.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	second := make(chan error, 1)
+	go func() {
+		held, err := l.Acquire(ctx)
+		if err == nil {
+			err = l.Release(held)
+		}
+		second <- err
+	}()
+	return errors.Join(l.Release(held), <-second)
 }

@@ -83,7 +83,8 @@ func (r Report) Write(w io.Writer) error {
 			fmt.Fprintf(&b, "         What to do: %s\n", x.Do)
 		}
 	}
-	fmt.Fprintf(&b, "\nUsers with no more rights than they need:\n  %s\n  %s\n", r.ACL[Worker], r.ACL[Producer])
+	fmt.Fprintf(&b, "\nUsers with no more rights than they need:\n  %s\n  %s\nand for who uses locks, besides:\n  %s\n",
+		r.ACL[Worker], r.ACL[Producer], LockRights(r.Namespace))
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -6,9 +6,9 @@
 // healthy system has none, however busy it is. The same goes for repairs: each is
 // one script that looks again first. No repair deletes a job.
 //
-// The longest script reads MaxEntries entries or MaxBytes, which holds the server
-// for about a tenth of a second. That happens only where something seems wrong;
-// all others read slices.
+// The longest script reads MaxEntries entries or MaxBytes once, a repair twice,
+// which holds the server for about 0.2 s each time (2 busy cores, entries of 180
+// bytes). That happens only where something seems wrong; all others read slices.
 package fsck
 
 import (

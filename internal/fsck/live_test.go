@@ -132,7 +132,7 @@ func (r *rig) step(ctx context.Context, q *queue.Queue, step int) error {
 
 // notOver is an error that is not the test's end.
 func notOver(ctx context.Context, err error) error {
-	if ctx.Err() != nil || errors.Is(err, backend.ErrLost) {
+	if ctx.Err() != nil || errors.Is(err, backend.ErrLost) || errors.Is(err, backend.ErrLate) {
 		return nil
 	}
 	return err

@@ -24,7 +24,6 @@ type view struct {
 	envelopes int64
 	ids       int64
 	promoter  int64 // ms; -1 = for ever
-	stale     int64 // tombstones
 	junk      []string
 	backend   string
 	enqueued  int64
@@ -97,18 +96,18 @@ func newView(reply any) (view, error) {
 	if len(v.wrong) > 0 {
 		return v, nil
 	}
-	if l, err = moves.List(reply, 13); err != nil {
+	if l, err = moves.List(reply, 12); err != nil {
 		return view{}, err
 	}
-	for i, to := range map[int]*[]string{1: &v.workers, 2: &v.orphans, 9: &v.junk} {
+	for i, to := range map[int]*[]string{1: &v.workers, 2: &v.orphans, 8: &v.junk} {
 		*to = texts(l[i])
 	}
-	for i, to := range map[int]*int64{3: &v.surplus, 4: &v.foreign, 5: &v.envelopes, 6: &v.ids, 7: &v.promoter, 8: &v.stale, 11: &v.enqueued, 12: &v.ended} {
+	for i, to := range map[int]*int64{3: &v.surplus, 4: &v.foreign, 5: &v.envelopes, 6: &v.ids, 7: &v.promoter, 10: &v.enqueued, 11: &v.ended} {
 		if *to, err = moves.Int(reply, i); err != nil {
 			return view{}, err
 		}
 	}
-	v.backend, _ = l[10].(string)
+	v.backend, _ = l[9].(string)
 	return v, nil
 }
 
@@ -135,10 +134,6 @@ func (p *partition) report(v view, r *Report) {
 	if v.promoter == -1 {
 		r.add(Finding{Kind: NoExpiry, Queue: p.tag, Key: p.keys.Promoter, Count: 1, p: p,
 			Detail: "if the worker that it names is gone, nobody promotes delayed jobs and retries"})
-	}
-	if v.stale > 0 {
-		r.add(Finding{Kind: Tombstones, Queue: p.tag, Key: p.keys.Cancelled, Count: v.stale, p: p,
-			Detail: "they expired more than a minute ago, though workers beat"})
 	}
 }
 

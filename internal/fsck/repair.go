@@ -17,7 +17,6 @@ var (
 	unlistScript = load("unlist.lua")
 	buryScript   = load("bury.lua")
 	mergeScript  = load("merge.lua")
-	pruneScript  = load("prune.lua")
 )
 
 // What keys live by themselves when nobody renews them, in ms.
@@ -30,7 +29,7 @@ const (
 // Doubles go last: an id that was taken out, or a job that was buried, may have
 // been half of one.
 func (c *checker) repair(ctx context.Context, findings []Finding) (failed []string) {
-	order := []Kind{NoWorker, NoExpiry, Tombstones, UnknownQueue, NoEnvelope, NotListed, Double}
+	order := []Kind{NoWorker, NoExpiry, UnknownQueue, NoEnvelope, NotListed, Double}
 	for _, kind := range order {
 		for _, f := range findings {
 			if f.Kind != kind {
@@ -51,9 +50,6 @@ func (c *checker) mend(ctx context.Context, f Finding) error {
 		return err
 	case NoExpiry:
 		return c.expire(ctx, f)
-	case Tombstones:
-		_, err := pruneScript.Run(ctx, c.client, []string{f.Key})
-		return err
 	case UnknownQueue:
 		return c.client.SAdd(ctx, keys.Queues(c.namespace), f.Queue).Err()
 	case NoEnvelope:

@@ -19,7 +19,6 @@ const (
 	NoWorker     Kind = "no_worker"     // a hand (active:…) whose worker is not in workers
 	JunkInHand   Kind = "junk_in_hand"  // a field of a hand that names no delivery
 	NoExpiry     Kind = "no_expiry"     // a key that should expire and would not
-	Tombstones   Kind = "tombstones"    // expired tombstones that no beat removed
 	WrongType    Kind = "wrong_type"    // a key of ours that somebody else's command made
 	UnknownQueue Kind = "unknown_queue" // a queue that is not in the set of queues
 )
@@ -37,7 +36,6 @@ var advice = map[Kind]struct {
 	NoWorker:     {"--repair hands them to the next worker that beats, which puts the jobs back as after any worker's death", true},
 	JunkInHand:   {"it was written by hand: HDEL it, or leave it: it goes back to ready with its worker's end", false},
 	NoExpiry:     {"--repair gives it its time to live", true},
-	Tombstones:   {"--repair removes them; look why beats fail in the workers' logs", true},
 	WrongType:    {"another program wrote it: look what it holds, then RENAME it out of the way or DEL it", false},
 	UnknownQueue: {"--repair adds it; a producer that pushes to the list itself should SADD the name, too", true},
 }

@@ -94,6 +94,7 @@ var byPrefix = []struct {
 	err    error
 }{
 	{"LOST", backend.ErrLost},
+	{"LATE", backend.ErrLate},
 	{"PAUSED", backend.ErrPaused},
 	{"STALE", backend.ErrStale},
 	{"GAP", backend.ErrGap},

@@ -167,7 +167,7 @@ func (c *Cluster) complete(ctx context.Context, client *redis.Client) error {
 			return fmt.Errorf("no %q in CLUSTER INFO:\n%s", want, info)
 		}
 	}
-	ranges, err := client.ClusterSlots(ctx).Result()
+	ranges, err := clusterSlots(ctx, client)
 	if err == nil && len(ranges) != masters {
 		err = fmt.Errorf("%d ranges in CLUSTER SLOTS, want %d", len(ranges), masters)
 	}
@@ -177,6 +177,14 @@ func (c *Cluster) complete(ctx context.Context, client *redis.Client) error {
 		}
 	}
 	return err
+}
+
+// clusterSlots is what clients go by; CLUSTER SHARDS, which go-redis would have in
+// its place, also lists nodes that they are not to use.
+func clusterSlots(ctx context.Context, client *redis.Client) ([]redis.ClusterSlot, error) {
+	cmd := redis.NewClusterSlotsCmd(ctx, "CLUSTER", "SLOTS")
+	_ = client.Process(ctx, cmd) // the error is the command's
+	return cmd.Result()
 }
 
 // Addrs are the host:port of every node.

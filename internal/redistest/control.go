@@ -134,7 +134,7 @@ func (s *Server) view(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ranges, err := client.ClusterSlots(ctx).Result()
+	ranges, err := clusterSlots(ctx, client)
 	lines, replicas := make([]string, len(ranges)), []string{}
 	for i, r := range ranges {
 		lines[i] = fmt.Sprintf("%d-%d %s", r.Start, r.End, r.Nodes[0].ID)

@@ -68,7 +68,7 @@ func (c *Cluster) Replicas(t testing.TB, master *Server) []*Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ranges, err := client.ClusterSlots(t.Context()).Result()
+	ranges, err := clusterSlots(t.Context(), client)
 	if err != nil {
 		t.Fatal(err)
 	}

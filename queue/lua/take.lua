@@ -2,7 +2,7 @@
 -- neither, and so that nobody takes without a lease, from a paused queue, or a job that was cancelled.
 -- KEYS workers, meta, active, cancelled, suspect, arrivals, ready, parked, dead
 -- ARGV incarnation, at most so many, at most so many bytes, a fresh id, 1 = the worker holds nothing of any queue
--- Returns {1 = there is more, 1 = a suspect, entry, entry, …}. Errors: LOST, PAUSED, WRONGTYPE, NOPERM.
+-- Returns {1 = there is more, 1 = a suspect, entry, entry, …}. Errors: LOST, LATE, PAUSED, WRONGTYPE, NOPERM.
 -- include: guard.lua
 -- include: head.lua
 -- include: foreign.lua
@@ -16,7 +16,8 @@ local wrong = any_wrong_type({workers, 'zset', meta, 'hash', active, 'hash', can
 if wrong then return {err = wrong} end
 local now = now_ms()
 local deadline = tonumber(call('ZSCORE', workers, me) or 0)
-if deadline <= now then return {err = 'LOST the lease of this worker has run out'} end
+if deadline <= 0 then return {err = 'LOST this worker was reaped'} end
+if deadline <= now then return {err = 'LATE the lease has run out and may be renewed'} end
 if call('HGET', meta, 'paused') == '1' then return {err = 'PAUSED'} end
 
 -- Looking: what of the lines is delivered, dead or cancelled.

@@ -74,7 +74,7 @@ func takeLeaseRunOut(r *rig) {
 	r.enqueue(r.job())
 	before := r.snapshot()
 	_, err := w.Take(r.Context(), 1, false)
-	r.wantErr(err, backend.ErrLost)
+	r.wantErr(err, backend.ErrLate)
 	r.unchanged(before)
 }
 

@@ -55,6 +55,9 @@ func (i *incarnation) take(o order) time.Duration {
 		i.foundPaused()
 		return 0
 	}
+	if errors.Is(err, backend.ErrLate) {
+		i.beatSoon() // after a jump of the server's clock it grants grace, and nothing in hand is lost
+	}
 	i.failedTake()
 	if i.calls.Err() != nil {
 		return 0

@@ -116,6 +116,47 @@ func TestErrLostFromAnyCall(t *testing.T) {
 	}
 }
 
+// Guarantee: a lease that has run out on the server's clock alone (it jumped) and
+// was not reaped costs nothing: a beat renews it, what runs goes on.
+func TestLateTakeCostsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer("q")
+		free := make(chan struct{})
+		r := drive(t, Config{Run: func(ctx context.Context, d *backend.Delivery) backend.Settlement {
+			if d.ID == "long" {
+				<-free
+			}
+			return backend.Settlement{Verdict: backend.Done}
+		}}, s)
+		s.push("long")
+		synctest.Wait()
+		late := true
+		s.set(func() {
+			s.before["take"] = func(context.Context) error {
+				if late {
+					late = false
+					return backend.ErrLate
+				}
+				return nil
+			}
+		})
+		s.push("short")
+		time.Sleep(2 * time.Second)
+		close(free)
+		time.Sleep(2 * time.Second)
+		for _, id := range []string{"long", "short"} {
+			if v := s.settled(id); len(v) != 1 || v[0] != backend.Done {
+				t.Errorf("%s: settled %v", id, v)
+			}
+		}
+		if lost := r.Stats().Lost; late || lost != 0 {
+			t.Errorf("late %v, lost %d", late, lost)
+		}
+		r.stop()
+		s.nothingHeld(t)
+	})
+}
+
 // Guarantee: when it was the server that was away for longer than the lease,
 // the jobs whose handlers have ended are given back when it returns, uncharged.
 func TestReturnAfterOutageIsUncharged(t *testing.T) {

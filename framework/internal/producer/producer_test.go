@@ -238,6 +238,34 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// While the server answers that it cannot serve anybody now, a batch is sent
+// again until it can; and if it never can, the outcome is known: not accepted.
+func TestServerInTheMiddleOfAChange(t *testing.T) {
+	loading := errors.New("LOADING")
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer()
+		p := New(Config{
+			Open:    func(string) backend.Enqueuer { return s },
+			Refused: func(err error) bool { return errors.Is(err, loading) },
+		})
+		begin := time.Now()
+		s.refuse = func(backend.Batch) error {
+			if time.Since(begin) < 20*time.Second {
+				return loading
+			}
+			return nil
+		}
+		if r := one(t.Context(), p); r.Err != nil || time.Since(begin) < 20*time.Second {
+			t.Errorf("a change of 20 s: got %+v after %v", r, time.Since(begin))
+		}
+		s.refuse = func(backend.Batch) error { return loading }
+		if r := one(t.Context(), p); !errors.Is(r.Err, loading) || errors.Is(r.Err, ErrUnknownOutcome) || r.ID != "" {
+			t.Errorf("a change without end: got %+v", r)
+		}
+		mustClose(t, p)
+	})
+}
+
 // A refusal of a resend says nothing about the first sending, which may still
 // be accepted: the outcome is unknown.
 func TestRefusedAfterLostReply(t *testing.T) {

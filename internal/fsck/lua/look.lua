@@ -2,15 +2,14 @@
 -- KEYS as in places.lua
 -- ARGV entries to read at most, bytes to read at most (0, 0 = read none)
 -- Returns {{wrong types}, {workers}, {hands without a worker}, surplus, entries that no take has counted (-1 = not read),
--- envelopes, ids of the four sets, ms that the promoter's office lasts (-1 = for ever, -2 = nobody's), tombstones that a
--- beat should have removed, {fields of hands that are no deliveries}, backend, enqueued, ended}; after wrong types nothing.
+-- envelopes, ids of the four sets, ms that the promoter's office lasts (-1 = for ever, -2 = nobody's),
+-- {fields of hands that are no deliveries}, backend, enqueued, ended}; after wrong types nothing.
 -- include: guard.lua
 -- include: head.lua
 -- include: places.lua
 local wrong = wrong_types()
 if #wrong > 0 then return {wrong} end
 
-local now = now_ms()
 local orphans, junk = {}, {}
 each_hand(function(hand, who)
   if call('HLEN', hand) > 0 and not call('ZSCORE', workers, who) then orphans[#orphans + 1] = who end
@@ -21,11 +20,7 @@ end)
 local ids = 0
 for _, zset in ipairs(zsets) do ids = ids + call('ZCARD', zset) end
 
--- Beats remove tombstones as they expire; where nobody beats they may lie.
-local beats = now - (tonumber(call('ZSCORE', workers, '@last') or '0') or 0) < 10000
-local stale = beats and call('ZCOUNT', cancelled, '-inf', int(now - 60000)) or 0
-
 local max, budget = tonumber(ARGV[1]), tonumber(ARGV[2])
 return {wrong, call('ZRANGE', workers, 0, -1), orphans, surplus(), max > 0 and uncounted(max, budget) or -1,
-  call('HLEN', parked), ids, call('PTTL', promoter), stale, junk, call('HGET', meta, 'backend') or '',
+  call('HLEN', parked), ids, call('PTTL', promoter), junk, call('HGET', meta, 'backend') or '',
   counter('enqueued'), counter('ended')}

@@ -23,7 +23,6 @@ if waits then
 elseif not call('ZSCORE', dead, id) then
   local now = now_ms()
   call('ZADD', cancelled, int(now + ttl), id)
-  call('ZREMRANGEBYSCORE', cancelled, '-inf', int(now))
   hint(channel, 'cancel ' .. queue)
 end
 return 'OK'
