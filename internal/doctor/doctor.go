@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -127,9 +128,14 @@ type node struct {
 
 // nodes are the server, or every master of the cluster.
 func (d *doctor) nodes(ctx context.Context) ([]node, error) {
-	cluster, ok := d.client.UniversalClient.(*redis.ClusterClient)
-	if !ok {
+	if !d.client.IsCluster() {
 		return []node{{d.client, d.client.Address()}}, nil
+	}
+	cluster, ok := d.client.UniversalClient.(interface {
+		ForEachMaster(ctx context.Context, f func(context.Context, *redis.Client) error) error
+	})
+	if !ok {
+		return nil, fmt.Errorf("a %T does not tell its masters", d.client.UniversalClient)
 	}
 	found := make(chan node, 1000)
 	err := cluster.ForEachMaster(ctx, func(_ context.Context, c *redis.Client) error {
@@ -141,6 +147,7 @@ func (d *doctor) nodes(ctx context.Context) ([]node, error) {
 	for n := range found {
 		all = append(all, n)
 	}
+	slices.SortFunc(all, func(a, b node) int { return strings.Compare(a.addr, b.addr) })
 	return all, err
 }
 

@@ -117,7 +117,10 @@ func orphaned(t *testing.T, r *rig) {
 func TestDamage(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, target redistest.Target) {
 		for _, d := range damages {
-			t.Run(strings.ReplaceAll(d.name, " ", "-"), func(t *testing.T) { d.test(t, newRig(t, target)) })
+			t.Run(strings.ReplaceAll(d.name, " ", "-"), func(t *testing.T) {
+				t.Parallel()
+				d.test(t, newRig(t, target))
+			})
 		}
 	})
 }

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -82,7 +83,7 @@ type checker struct {
 
 // unknownPatience is how long a queue may have keys before its worker has added
 // it to the set of known ones: the two are done side by side.
-const unknownPatience = 3 * time.Second
+var unknownPatience = 3 * time.Second
 
 func (c *checker) check(ctx context.Context) (Report, error) {
 	space, err := c.scan(ctx)
@@ -99,7 +100,7 @@ func (c *checker) check(ctx context.Context) (Report, error) {
 			space = append(space, newPartition(c.namespace, name))
 		}
 	}
-	slices.SortFunc(space, func(a, b *partition) int { return compareText(a.tag, b.tag) })
+	slices.SortFunc(space, func(a, b *partition) int { return strings.Compare(a.tag, b.tag) })
 	for _, p := range space {
 		if err := c.checkPartition(ctx, p, &r); err != nil {
 			return r, fmt.Errorf("fsck, queue %s: %w", p.tag, err)

@@ -1,7 +1,6 @@
 package fsck
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -66,13 +65,7 @@ func (c *checker) scan(ctx context.Context) ([]*partition, error) {
 		}
 	}
 	node := func(ctx context.Context, r redis.Cmdable) error { return scanNode(ctx, r, c.pattern(), note) }
-	var err error
-	if cluster, ok := c.client.UniversalClient.(*redis.ClusterClient); ok {
-		err = cluster.ForEachMaster(ctx, func(ctx context.Context, r *redis.Client) error { return node(ctx, r) })
-	} else {
-		err = node(ctx, c.client)
-	}
-	if err != nil {
+	if err := c.eachMaster(ctx, node); err != nil {
 		return nil, fmt.Errorf("fsck: scan for keys: %w", err)
 	}
 	var all []*partition
@@ -81,6 +74,20 @@ func (c *checker) scan(ctx context.Context) ([]*partition, error) {
 		all = append(all, p)
 	}
 	return all, nil
+}
+
+// eachMaster calls f with every node that has keys, side by side.
+func (c *checker) eachMaster(ctx context.Context, f func(context.Context, redis.Cmdable) error) error {
+	if !c.client.IsCluster() {
+		return f(ctx, c.client)
+	}
+	cluster, ok := c.client.UniversalClient.(interface {
+		ForEachMaster(ctx context.Context, f func(context.Context, *redis.Client) error) error
+	})
+	if !ok {
+		return fmt.Errorf("a %T does not tell its masters", c.client.UniversalClient)
+	}
+	return cluster.ForEachMaster(ctx, func(ctx context.Context, r *redis.Client) error { return f(ctx, r) })
 }
 
 func scanNode(ctx context.Context, r redis.Cmdable, pattern string, note func([]string)) error {
@@ -111,8 +118,6 @@ func (c *checker) parse(key string) (tag, suffix string, ok bool) {
 	tag, suffix, ok = strings.Cut(rest, "}:")
 	return tag, suffix, ok && tag != "" && newPartition(c.namespace, tag).keys.Meta == strings.TrimSuffix(key, suffix)+"meta"
 }
-
-func compareText(a, b string) int { return cmp.Compare(a, b) }
 
 func orElse[T comparable](v, otherwise T) T {
 	var zero T
