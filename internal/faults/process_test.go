@@ -23,6 +23,7 @@ type process struct {
 	mu      sync.Mutex
 	cmd     *exec.Cmd
 	leaving bool // was asked to end
+	dropped bool // the test failed already: how it ends is of no interest
 }
 
 // hire starts a worker.
@@ -74,8 +75,11 @@ func (p *process) supervise() {
 	for {
 		err := p.running().Wait()
 		p.mu.Lock()
-		leaving := p.leaving
+		leaving, dropped := p.leaving, p.dropped
 		p.mu.Unlock()
+		if dropped {
+			return
+		}
 		if leaving || !killed(err) {
 			if err != nil {
 				p.r.Errorf("a worker ended badly: %v; see its log:\n%s", err, p.tail())
@@ -155,7 +159,7 @@ func (p *process) dismiss() {
 // end is for tests that failed before the worker was dismissed.
 func (p *process) end() {
 	p.mu.Lock()
-	p.leaving = true
+	p.dropped = true
 	p.mu.Unlock()
 	select {
 	case <-p.done:
