@@ -88,9 +88,6 @@ func (u users) settles(ctx context.Context, c *redisclient.Client) error {
 	if err := u.admin.RPush(ctx, k.Ready, "junk").Err(); err != nil {
 		return err
 	}
-	if err := u.admin.ZAdd(ctx, k.Cancelled, redis.Z{Score: 1, Member: "x"}).Err(); err != nil {
-		return err
-	}
 	b := batch(1, 0, 7)
 	if _, err := q.Enqueue(ctx, b); err != nil {
 		return err
@@ -220,9 +217,13 @@ func (u users) mends(ctx context.Context, c *redisclient.Client) error {
 	return heir.Close(ctx)
 }
 
-// looks: what worker stats and worker run --drain ask.
+// looks: what worker stats and worker run --drain ask; and a beat of an idle queue
+// removes expired tombstones.
 func (u users) looks(ctx context.Context, c *redisclient.Client) error {
-	q, _ := u.fresh(c, time.Minute)
+	q, k := u.fresh(c, time.Minute)
+	if err := u.admin.ZAdd(ctx, k.Cancelled, redis.Z{Score: 1, Member: "x"}).Err(); err != nil {
+		return err
+	}
 	if err := beat(ctx, q); err != nil {
 		return err
 	}

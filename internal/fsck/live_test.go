@@ -148,6 +148,20 @@ func rest(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// While a job waits an old order to cancel may be for it: it stays, and is right.
+func TestTombstoneOfWaitingJob(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, target redistest.Target) {
+		r := newRig(t, target)
+		r.do("ZADD", r.keys.Cancelled, 1, r.ids[7])
+		if found := r.check(true); !found.Clean() {
+			t.Errorf("%s", found)
+		}
+		if got := r.drain(); len(got) != 3 {
+			t.Errorf("%d jobs ran, want the 3 that were not cancelled", len(got))
+		}
+	})
+}
+
 // A queue whose workers all died, and one where nobody works yet, are as they
 // should be: what lies in dead workers' hands is found by the next one.
 func TestStoppedSystem(t *testing.T) {

@@ -33,5 +33,5 @@ for _, id in ipairs(graves) do
   end
   call('ZADD', dead, now, id)
 end
-if more > 0 then call('HINCRBY', meta, 'enqueued', more) end
+raise(meta, 'enqueued', more)
 return #graves
