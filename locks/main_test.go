@@ -62,9 +62,11 @@ func (w world) manager(t testing.TB) *locks.Manager {
 // everywhere runs a test on every kind of Redis, and on a quorum of three.
 func everywhere(t *testing.T, test func(t *testing.T, w world)) {
 	t.Helper()
-	redistest.Each(t, func(t *testing.T, x redistest.Target) {
+	on := func(t *testing.T, x redistest.Target) {
 		test(t, world{x.Name, []redis.UniversalClient{x.Client}, redistest.Namespace(t)})
-	})
+	}
+	redistest.Each(t, on)
+	redistest.EachSentinel(t, on)
 	t.Run("quorum", func(t *testing.T) {
 		t.Parallel()
 		w, _ := quorumOf(t, 3)
