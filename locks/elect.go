@@ -39,7 +39,10 @@ func (m *Manager) Elect(ctx context.Context, name string, o Options, c Callbacks
 		held, err := l.Acquire(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return l.wrap("elect a leader by", ended(ctx))
+			if err == nil { // elected in the moment when nobody wanted it any more
+				err = l.Release(held)
+			}
+			return l.wrap("elect a leader by", errors.Join(ended(ctx), err))
 		case errors.Is(err, ErrAlreadyHeld), errors.Is(err, ErrClosed):
 			return err
 		case err != nil:

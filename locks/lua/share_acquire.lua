@@ -41,7 +41,10 @@ if not is_free then
   local left = frees_at >= FOREVER and -1 or frees_at - now
   if waiter == '' then return {0, left, 0} end
   local place = wait_in_line(waiters, waiter, arrival, patience, now)
-  if mode == 'write' then pcall_('SET', intent, waiter, 'NX', 'PX', patience) end
+  if mode == 'write' then
+    if wish == waiter then pcall_('PEXPIRE', intent, patience) -- it still waits: readers go on standing back
+    else pcall_('SET', intent, waiter, 'NX', 'PX', patience) end
+  end
   return {0, left, place}
 end
 
