@@ -5,7 +5,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -17,15 +16,7 @@ import (
 //go:embed lua/*.lua
 var embedded embed.FS
 
-var files = sub(embedded)
-
-func sub(f fs.FS) fs.FS {
-	s, err := fs.Sub(f, "lua")
-	if err != nil {
-		panic(err)
-	}
-	return s
-}
+var files = script.Files(embedded)
 
 // family are the scripts of a mutex, or of the kinds with several holders.
 type family struct{ acquire, renew, release, look, raise *script.Script }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"embed"
 	"errors"
-	"io/fs"
 	"strings"
 	"time"
 
@@ -18,15 +17,7 @@ import (
 //go:embed lua/*.lua
 var embedded embed.FS
 
-var scripts = sub(embedded)
-
-func sub(f fs.FS) fs.FS {
-	s, err := fs.Sub(f, "lua")
-	if err != nil {
-		panic(err)
-	}
-	return s
-}
+var scripts = script.Files(embedded)
 
 var (
 	beatScript    = script.New("beat.lua", scripts, moves.Fragments)

@@ -8,7 +8,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 	"time"
 
@@ -23,15 +22,7 @@ import (
 var embedded embed.FS
 
 // Fragments are the Lua files that a backend's scripts may include.
-var Fragments = sub(embedded)
-
-func sub(f fs.FS) fs.FS {
-	s, err := fs.Sub(f, "lua")
-	if err != nil {
-		panic(err)
-	}
-	return s
-}
+var Fragments = script.Files(embedded)
 
 var (
 	promoteScript = script.New("promote.lua", Fragments)

@@ -20,6 +20,16 @@ type Script struct {
 	load func() (source, sha string)
 }
 
+// Files are the embedded files of a package's folder lua. They are there at compile
+// time or never, so their absence panics.
+func Files(embedded fs.FS) fs.FS {
+	s, err := fs.Sub(embedded, "lua")
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
 var include = regexp.MustCompile(`(?m)^-- include: (\S+)$`)
 
 // rewrite lets a test take a check out of a script, to see that a suite notices.
