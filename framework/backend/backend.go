@@ -96,7 +96,7 @@ type Queue interface {
 	// takes nothing else until it is settled.
 	//
 	// A resend takes further jobs. What a lost reply delivered comes back as a
-	// ghost from a later Beat. ErrLost, ErrPaused, ErrWrongType as above.
+	// ghost from a later Beat. ErrLost, ErrLate, ErrPaused, ErrWrongType as above.
 	Take(ctx context.Context, max int, alone bool) (Taken, error)
 
 	// Wait returns when something may be there to take, or after d at the latest
@@ -141,8 +141,8 @@ type Control interface {
 	Pause(ctx context.Context, on bool) error
 	// Cancel ends a job: one that waits for its time (scheduled, retry) at once, a
 	// running one through its worker's next Beat, a ready one through a tombstone
-	// that Take reads. A dead one stays. Unknown ids leave a tombstone that expires
-	// after a day. Safe twice.
+	// that Take reads. A dead one stays. Unknown ids leave a tombstone that goes
+	// after a day, once no job waits. Safe twice.
 	Cancel(ctx context.Context, id string) error
 }
 

@@ -1,5 +1,5 @@
 -- lease: a beat that renews and nothing else. It touches one key, so it runs while the queue's slot is moving (a script
--- with several keys answers TRYAGAIN then) and while some other key holds a wrong type.
+-- with several keys answers TRYAGAIN then).
 -- KEYS workers
 -- ARGV incarnation, lease in ms, 1 = join
 -- Returns 'OK'. Errors: LOST, WRONGTYPE.
